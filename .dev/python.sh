@@ -1,0 +1,94 @@
+# Interpreters, their virtual environments under build/venv, and martlet's wheel in them.
+
+# Prints the path of an interpreter of a version such as 3.11 or 3.13t: the system's, else one built under the user's cache.
+interpreter() {
+  local version=$1 name path built=$cache/python-$1
+  [[ $version =~ ^3\.(1[1-9]|[2-9][0-9])t?$ ]] || die_usage "'$version' is no Python version that martlet supports: give one such as 3.11 or 3.13t."
+  for path in "/usr/bin/python$version" "$(type -P "python$version" || true)" "$built/bin/python$version"; do
+    if is_python "$path" "$version"; then
+      echo "$path"
+      return
+    fi
+  done
+  command -v apt-get >/dev/null || die "no python$version was found, and only on Debian can it be built here; install it."
+  name=$(.dev/build-python --packages)
+  need $name
+  mkdir -p "$cache"
+  # Two at once: the second waits, then finds what the first has built.
+  (
+    flock 9
+    is_python "$built/bin/python$version" "$version" && exit
+    rm -rf "$built"
+    run .dev/build-python "$version" "$built" >&2
+  ) 9>"$cache/lock" || die "python$version could not be built."
+  echo "$built/bin/python$version"
+}
+
+# True when the path is an interpreter of this very version, with its headers and able to make virtual environments.
+is_python() {
+  [ -n "$1" ] && "$1" - "$2" >/dev/null 2>&1 <<'PY'
+import ensurepip, os, sys, sysconfig
+found = "%d.%d" % sys.version_info[:2] + ("t" if sysconfig.get_config_var("Py_GIL_DISABLED") else "")
+sys.exit(found != sys.argv[1] or not os.path.exists(sysconfig.get_path("include") + "/Python.h"))
+PY
+}
+
+# The interpreters that the Python tests run on: the system's and the free-threaded one.
+tested_pythons() {
+  system_python
+  interpreter 3.13t
+}
+
+# Takes an interpreter; makes its virtual environment, with what pyproject.toml asks for to build and to test; prints its path.
+environment() {
+  local python=$1 venv wants
+  venv=build/venv/$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2] + getattr(sys, "abiflags", ""))')
+  if ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
+    rm -rf "$venv"
+    run "$python" -m venv "$venv" >&2 || die "no virtual environment could be made with $python."
+  fi
+  wants=$("$venv/bin/python" - <<'PY'
+import tomllib
+with open("pyproject.toml", "rb") as file:
+    project = tomllib.load(file)
+print("\n".join(project["build-system"]["requires"] + project["project"].get("optional-dependencies", {}).get("test", ["pytest"])))
+PY
+  ) || die "pyproject.toml could not be read."
+  if [ "$(cat "$venv/wants" 2>/dev/null)" != "$wants" ]; then
+    mapfile -t packages <<<"$wants"
+    run "$venv/bin/python" -m pip install -q "${packages[@]}" >&2 </dev/null || die "pip could not install into $venv: ${packages[*]}."
+    printf '%s\n' "$wants" >"$venv/wants"
+  fi
+  echo "$venv"
+}
+
+# Takes a virtual environment; builds and installs martlet there as a user's `pip install .` does, unless these very sources are in it.
+install_wheel() {
+  local venv=$1 sources
+  sources=$(find pyproject.toml meson.build meson_options.txt README.md base tasklet scheduler channel net loadtest interpreter_bindings \
+    -type f -not -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum)
+  [ "$(cat "$venv/sources" 2>/dev/null)" != "$sources" ] || return 0
+  rm -f "$venv/sources"
+  # The build tree is kept beside the environment, so that the next time only what changed is compiled.
+  # The environment's own meson and ninja come first, as they do for who has activated it.
+  run env PATH="$PWD/$venv/bin:$PATH" "$venv/bin/python" -m pip install -q --no-build-isolation --no-deps --force-reinstall \
+    --config-settings=build-dir="build/wheel/${venv##*/}" . >&2 </dev/null || return
+  printf '%s\n' "$sources" >"$venv/sources"
+}
+
+# Takes an interpreter; runs pytest in its environment, on martlet's wheel (needs .dev/counting.sh).
+test_python() {
+  local venv status=0 began=$SECONDS
+  venv=$(environment "$1")
+  rm -f "$venv/pytest.xml"
+  install_wheel "$venv" || status=$?
+  took "building the wheel in $venv" "$began"
+  if [ "$status" -ne 0 ]; then
+    count "$status" '0 1 0'
+    return
+  fi
+  began=$SECONDS
+  run "$venv/bin/python" -m pytest tests/python --junitxml="$venv/pytest.xml" -p no:cacheprovider </dev/null || status=$?
+  count "$status" "$("$python" .dev/tally.py junit "$venv/pytest.xml")"
+  took "testing in $venv" "$began"
+}
