@@ -1,0 +1,30 @@
+#pragma once
+
+#include <atomic>
+
+/// The one door to atomics: no other file of martlet includes <atomic>.
+///
+/// A checker that explores interleavings replaces `base::atomic` here and nowhere else, and the short names of the
+/// memory orders keep a label beside each order readable (`x.store(1, base::release);  // [deque.publish]`).
+namespace martlet::base {
+
+template <class T>
+using atomic = std::atomic<T>;
+
+using memory_order = std::memory_order;
+inline constexpr memory_order relaxed = std::memory_order_relaxed;
+inline constexpr memory_order acquire = std::memory_order_acquire;
+inline constexpr memory_order release = std::memory_order_release;
+inline constexpr memory_order acq_rel = std::memory_order_acq_rel;
+inline constexpr memory_order seq_cst = std::memory_order_seq_cst;
+
+/// Tells the processor that this thread spins.
+inline void cpu_pause() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield" ::: "memory");
+#endif
+}
+
+}  // namespace martlet::base

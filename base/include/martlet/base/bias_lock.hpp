@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+
+#include <martlet/base/asymmetric_fence.hpp>
+#include <martlet/base/atomic.hpp>
+
+namespace martlet::base {
+
+/// A lock that belongs to one thread, which takes it with plain stores; another may borrow it at a high price.
+///
+/// Use it for what one thread touches all the time and others only when something is wrong, such as the private
+/// queues of a worker that has been inside one tasklet for long. Not where both sides are busy: a borrower pays a
+/// `heavy_fence` (17 us) and makes the owner wait for it.
+///
+/// Invariants: I1 the owner is inside only while `busy_` is set; I2 a borrower is inside only while `claimed_` is set
+/// and it has seen `busy_` clear after a heavy fence; so never both (the asymmetric Dekker argument).
+///
+/// Memory orders: [bias.look] each side stores its flag, fences, and looks at the other's; [bias.owner] the owner's
+/// section, then `busy_` clear; [bias.borrower] the borrower's section, then `claimed_` clear.
+///
+/// Threads   `enter` and `leave`: the owner. `try_borrow` and `give_back`: any other.
+/// Cost      owner: two stores and a load.
+class bias_lock {
+ public:
+  void enter() noexcept {
+    busy_.store(1, relaxed);                           // [bias.look]
+    light_fence();
+    if (claimed_.load(acquire) != 0) [[unlikely]] {    // [bias.look] [bias.borrower] model
+      enter_slowly();
+    }
+  }
+
+  void leave() noexcept { busy_.store(0, release); }   // [bias.owner]
+
+  /// Returns   false when the owner is inside, or another borrower: the owner is alive and will look after itself.
+  bool try_borrow() noexcept {
+    if (busy_.load(relaxed) != 0 || claimed_.exchange(1, acq_rel) != 0) {  // [bias.look]; relaxed only saves a fence
+      return false;
+    }
+    heavy_fence();
+    if (busy_.load(acquire) != 0) {                    // [bias.look] [bias.owner] model
+      claimed_.store(0, release);
+      return false;
+    }
+    return true;
+  }
+
+  void give_back() noexcept { claimed_.store(0, release); }  // [bias.borrower]
+
+ private:
+  void enter_slowly() noexcept;
+
+  atomic<std::uint8_t> busy_{0};
+  atomic<std::uint8_t> claimed_{0};
+};
+
+}  // namespace martlet::base

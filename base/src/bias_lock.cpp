@@ -1,0 +1,25 @@
+#include <martlet/base/bias_lock.hpp>
+
+#include <sched.h>
+
+namespace martlet::base {
+
+void bias_lock::enter_slowly() noexcept {
+  for (;;) {
+    busy_.store(0, release);
+    for (int look = 0; claimed_.load(relaxed) != 0; ++look) {
+      if (look < 128) {
+        cpu_pause();
+      } else {
+        sched_yield();  // the borrower may need our core to get on
+      }
+    }
+    busy_.store(1, relaxed);                           // [bias.look]
+    light_fence();
+    if (claimed_.load(acquire) == 0) {                 // [bias.look] [bias.borrower]
+      return;
+    }
+  }
+}
+
+}  // namespace martlet::base
