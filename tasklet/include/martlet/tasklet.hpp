@@ -1,0 +1,9 @@
+#pragma once
+
+/// Tasklets of both kinds, their handles, and how to wait in each.
+#include <martlet/tasklet/await.hpp>
+#include <martlet/tasklet/errors.hpp>
+#include <martlet/tasklet/fiber.hpp>
+#include <martlet/tasklet/handle.hpp>
+#include <martlet/tasklet/site.hpp>
+#include <martlet/tasklet/task.hpp>

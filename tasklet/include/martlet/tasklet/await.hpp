@@ -1,0 +1,116 @@
+#pragma once
+
+#include <concepts>
+#include <type_traits>
+#include <utility>
+
+#include <martlet/base/futex.hpp>
+#include <martlet/tasklet/fiber.hpp>
+#include <martlet/tasklet/handle.hpp>
+#include <martlet/tasklet/host.hpp>
+#include <martlet/tasklet/task.hpp>
+#include <martlet/tasklet/wait.hpp>
+
+namespace martlet {
+
+namespace detail {
+
+template <class Op>
+concept waitable = requires(Op& op, tasklet* owner) {
+  { op.prepare(owner) } -> std::convertible_to<bool>;
+  { op.publish() } -> std::convertible_to<bool>;
+  op.finish();
+};
+
+/// Stands for a thread that is no worker while it waits: a frame whose resume sets a flag and wakes the thread.
+struct thread_waiter {
+  thread_waiter() noexcept;
+
+  /// Sleeps until it is made ready, or until `deadline_`.
+  ///
+  /// Returns   false when the deadline came first; the wait is then still to be claimed.
+  bool sleep() noexcept;
+
+  static thread_waiter& of(tasklet* record) noexcept { return *static_cast<thread_waiter*>(record->frame()); }
+
+  void (*resume_)(void*);
+  void (*destroy_)(void*) = nullptr;
+  tasklet record_;
+  base::futex_word flag_{0};
+  base::instant deadline_ = base::never;   // a timer case of the operation puts its time here
+  wait_node* timer_ = nullptr;             // and its node, which is completed when the time comes
+};
+
+/// Claims a thread's own wait for the timer whose time has come; false when another wake-up was first.
+bool claim_timer(thread_waiter& self) noexcept;
+
+/// Stops the program: a coroutine called `await`.
+[[noreturn]] void refuse_await_in_coroutine() noexcept;
+
+/// Throws `misuse` on a plain thread, which has no worker that could run a task.
+void require_fiber();
+
+void sleep_on_thread(thread_waiter& self) noexcept;
+
+// The waiter lives until `finish` has taken back what other cases of a select have entered.
+template <class Op>
+[[gnu::noinline]] auto wait_on_thread(Op& op) -> decltype(op.finish()) {
+  thread_waiter self;
+  if (op.prepare(&self.record_) && op.publish()) {
+    sleep_on_thread(self);
+  }
+  return op.finish();
+}
+
+template <class Op>
+void wait_in_fiber(host* here, Op& op) {
+  tasklet* self = here->current_.load(base::relaxed);
+  if (!op.prepare(self)) {
+    if (--here->budget_ < 0) {
+      yield_fiber(*here);
+    }
+    return;
+  }
+  leave_fiber(*here, &op, [](void* operation) { return static_cast<Op*>(operation)->publish(); });
+}
+
+}  // namespace detail
+
+/// Waits for an operation, where no `co_await` is possible: in a fiber or on a plain thread.
+///
+/// In a fiber the worker goes on with other tasklets meanwhile; a plain thread sleeps. Inside a coroutine it would hold
+/// up the worker and is refused: use `co_await`.
+///
+/// Takes     any operation of martlet, a task (which runs as a part of this fiber) or a handle (which is joined).
+/// Returns   what the operation gives.
+/// Throws    what it throws.
+/// Suspends  the fiber, which goes on on any worker, or the thread.
+/// Threads   any.
+template <class Op>
+  requires detail::waitable<std::remove_reference_t<Op>>
+auto await(Op&& op) -> decltype(op.finish()) {
+  detail::host* here = detail::current_host();
+  if (here == nullptr) {
+    return detail::wait_on_thread(op);
+  }
+  if (here->fiber_ == nullptr) [[unlikely]] {
+    detail::refuse_await_in_coroutine();
+  }
+  detail::wait_in_fiber(here, op);
+  return op.finish();
+}
+
+/// Joins the handle's tasklet.
+template <class T>
+T await(handle<T>&& child) {
+  return martlet::await(child.join());
+}
+
+/// Runs a task as a part of this fiber.
+template <class T>
+T await(task<T>&& part) {
+  detail::require_fiber();
+  return martlet::await(std::move(part).operator co_await());
+}
+
+}  // namespace martlet

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <utility>
+
+#include <martlet/tasklet/wait.hpp>
+
+namespace martlet::detail {
+
+/// An operation that waits in one core, alone or as a case of a select.
+///
+/// `Derived` gives, all but the last under the core's lock:
+///   wait_core& core()
+///   bool try_now(tasklet*& wake)  does it at once if that is possible; `wake` is whom to make ready after the unlock
+///   void link(), void unlink()    enters its node into the core, takes it out again
+///   R result()                    what it gives once `owner` is null
+/// It is its own wait node, so that whoever claims the node has the operation.
+template <class Derived, class Node = wait_node>
+class case_operation : public operation<Derived>, public Node {
+ public:
+  bool prepare(tasklet* who) {
+    if (!begin(*this, who)) {
+      return false;
+    }
+    wait_core& core = self().core();
+    core.lock_.lock();
+    tasklet* wake = nullptr;
+    if (self().try_now(wake)) {
+      this->owner = nullptr;
+      core.lock_.unlock();
+      if (wake != nullptr) {
+        ready(wake, who->root()->at());
+      }
+      return false;
+    }
+    if (!park(who, core)) {
+      core.lock_.unlock();
+      return false;
+    }
+    self().link();
+    return true;
+  }
+
+  bool publish() noexcept {
+    self().core().lock_.unlock();
+    return true;
+  }
+
+  decltype(auto) finish() {
+    if (this->owner != nullptr) [[unlikely]] {
+      withdraw();
+      throw cancelled();
+    }
+    return self().result();
+  }
+
+  /// Takes the node out of the core, when the wait ended some other way.
+  void withdraw() noexcept {
+    wait_core& core = self().core();
+    core.lock_.lock();
+    if (this->is_linked()) {
+      self().unlink();
+    }
+    core.lock_.unlock();
+  }
+
+ private:
+  Derived& self() noexcept { return static_cast<Derived&>(*this); }
+
+ protected:
+  // An operation that has not begun has an owner too: null means completed.
+  template <class... Args>
+  explicit case_operation(Args&... args) noexcept : Node(args...) {
+    this->owner = reinterpret_cast<tasklet*>(&not_begun);
+  }
+  case_operation(case_operation&& other) noexcept : operation<Derived>(std::move(other)), Node(other) {
+    this->owner = reinterpret_cast<tasklet*>(&not_begun);
+  }
+
+  static inline char not_begun = 0;
+};
+
+}  // namespace martlet::detail

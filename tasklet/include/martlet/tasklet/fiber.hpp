@@ -1,0 +1,123 @@
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include <martlet/tasklet/context.hpp>
+#include <martlet/tasklet/frame_pool.hpp>
+#include <martlet/tasklet/host.hpp>
+#include <martlet/tasklet/outcome.hpp>
+#include <martlet/tasklet/stack_pool.hpp>
+
+namespace martlet {
+
+/// How a stackful tasklet is spawned.
+struct fiber_options {
+  /// Bytes of address space for its stack, rounded up to a power of two. Only touched pages cost memory.
+  std::size_t stack_size = std::size_t{64} * 1024;
+  /// Without a guard page an overflow corrupts a neighbour; it is for more fibers than the kernel has mappings for.
+  bool unguarded = false;
+};
+
+namespace detail {
+
+/// Returns   the process's stacks.
+stack_pool& stacks() noexcept;
+
+/// What a stackful tasklet has besides its record: a suspended flow of control and its stack.
+struct fiber_core {
+  tasklet& who;
+  stack memory;
+  context flow;
+  void* operation = nullptr;  // what it waits for, published by its worker once the stack has been left
+  bool (*publish)(void*) = nullptr;
+};
+
+/// Leaves the running fiber's stack; its worker calls `publish(operation)` then. Returns when it was made ready.
+void leave_fiber(host& here, void* operation, bool (*publish)(void*)) noexcept;
+
+/// Puts the running fiber behind the others.
+void yield_fiber(host& here) noexcept;
+
+/// Gives the stack back and ends the tasklet; called by its worker when the fiber has left for good.
+void end_fiber(fiber_core& core, const std::exception_ptr* error) noexcept;
+
+/// A stackful tasklet: a frame made by hand with the shape of a coroutine's.
+template <class F, class R>
+class fiber_frame {
+ public:
+  fiber_frame(F&& function, const fiber_options& options)
+      : result_(kind::fiber),
+        core_{.who = result_,
+              .memory = stacks().take(options.stack_size,
+                                      options.unguarded ? guard_policy::unguarded : guard_policy::guarded),
+              .flow = {}} {
+    std::construct_at(&function_, std::move(function));
+    core_.flow.prepare(core_.memory, &fiber_frame::enter, this);
+  }
+  fiber_frame(const fiber_frame&) = delete;
+  fiber_frame& operator=(const fiber_frame&) = delete;
+  ~fiber_frame() {}
+
+  outcome<R>& result() noexcept { return result_; }
+
+  /// Lets go of the function and the stack of a fiber that will never start.
+  void abandon() noexcept {
+    std::destroy_at(&function_);
+    stacks().give_back(core_.memory);
+  }
+
+  static void* operator new(std::size_t size) { return allocate_frame(size); }
+  static void operator delete(void* frame, std::size_t size) noexcept { free_frame(frame, size); }
+
+ private:
+  static void resume(void* frame) {
+    auto* self = static_cast<fiber_frame*>(frame);
+    host* here = self->result_.at();
+    here->fiber_ = &self->core_;
+    self->core_.flow.resume(*here->carrier_);
+  }
+
+  static void destroy(void* frame) { delete static_cast<fiber_frame*>(frame); }
+
+  static void enter(void* frame) {
+    auto* self = static_cast<fiber_frame*>(frame);
+    self->run();
+    self->core_.flow.finish(
+        [](void* ended) {
+          outcome<R>& result = static_cast<fiber_frame*>(ended)->result_;
+          end_fiber(static_cast<fiber_frame*>(ended)->core_, result.has_error() ? &result.error() : nullptr);
+        },
+        self);
+  }
+
+  void run() noexcept {
+    try {
+      if constexpr (std::is_void_v<R>) {
+        std::invoke(function_);
+        result_.set_value();
+      } else {
+        result_.set_value(std::invoke(function_));
+      }
+    } catch (...) {
+      result_.set_error(std::current_exception());
+    }
+    std::destroy_at(&function_);
+  }
+
+  void (*resume_)(void*) = &fiber_frame::resume;
+  void (*destroy_)(void*) = &fiber_frame::destroy;
+  outcome<R> result_;
+  fiber_core core_;
+  union {
+    F function_;
+  };
+};
+
+}  // namespace detail
+
+}  // namespace martlet

@@ -1,0 +1,157 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include <martlet/base/atomic.hpp>
+#include <martlet/base/spin_lock.hpp>
+
+/// Memory for frames and channel cores: free lists by size class, in slabs that can be walked.
+///
+/// Each thread that runs tasklets keeps a `frame_cache`; full and empty chains of slots pass through the process-wide
+/// `frame_pool`. A slot stays a slot of its class for ever (see tasklet.hpp, I3): its first 64 bytes are always
+/// readable, a free one's word is 0.
+///
+/// Source    Bonwick, Adams: Magazines and vmem. USENIX 2001 (the chains are its magazines, the pool its depot).
+namespace martlet::detail {
+
+inline constexpr std::size_t frame_class_count = 80;
+
+/// Returns   the index of the smallest class that holds `size` bytes: steps of 16 up to 512, then four a doubling.
+constexpr std::size_t frame_class(std::size_t size) noexcept {
+  if (size <= 512) {
+    return size <= 64 ? 4 : (size + 15) / 16;
+  }
+  const auto doubling = static_cast<std::size_t>(63 - __builtin_clzll((size - 1) / 512));  // 512 * 2^d < size
+  const std::size_t step = (std::size_t{512} << doubling) / 4;
+  const std::size_t quarter = (size - 1 - (std::size_t{512} << doubling)) / step;
+  return 33 + doubling * 4 + quarter;
+}
+
+/// Returns   how many bytes a slot of class `index` has.
+constexpr std::size_t frame_class_size(std::size_t index) noexcept {
+  if (index <= 32) {
+    return index * 16;
+  }
+  const std::size_t doubling = (index - 33) / 4;
+  const std::size_t quarter = (index - 33) % 4;
+  return (std::size_t{512} << doubling) + (quarter + 1) * ((std::size_t{512} << doubling) / 4);
+}
+
+inline constexpr std::size_t largest_frame = frame_class_size(frame_class_count - 1);
+static_assert(frame_class(largest_frame) == frame_class_count - 1);
+
+/// A free slot, seen from its first 32 bytes. The fourth word is where a frame's tasklet keeps its state.
+struct free_slot {
+  free_slot* next;
+  free_slot* next_chain;
+  std::uint64_t keeps_lock;
+  base::atomic<std::uintptr_t> word;
+};
+
+/// The process-wide store of slots. One instance, constant-initialised, never destroyed.
+class frame_pool {
+ public:
+  constexpr frame_pool() noexcept = default;
+
+  struct chain {
+    free_slot* first = nullptr;
+    std::uint32_t length = 0;
+  };
+
+  static constexpr std::uint32_t chain_length(std::size_t index) noexcept {
+    const std::size_t many = 16384 / frame_class_size(index);
+    return many > 64 ? 64 : many < 1 ? 1 : static_cast<std::uint32_t>(many);
+  }
+
+  /// Takes a chain of at most `chain_length` free slots, mapping a slab when there are none.
+  ///
+  /// Throws    std::bad_alloc.
+  chain take(std::size_t index);
+
+  /// Puts back a chain of exactly `chain_length` slots, or a single slot.
+  void give_back(std::size_t index, chain slots) noexcept;
+
+  /// Calls `visit(slot, size)` for every slot that was ever handed out, free or not.
+  template <class Visit>
+  void walk(Visit visit) {
+    for (slab* s = slabs_.load(base::acquire); s != nullptr; s = s->older) {  // [slab.publish]
+      const std::size_t size = frame_class_size(s->index);
+      const std::uint32_t carved = s->carved.load(base::acquire);           // [slab.carve]
+      for (std::uint32_t i = 0; i < carved; ++i) {
+        visit(reinterpret_cast<free_slot*>(s->first + i * size), size);
+      }
+    }
+  }
+
+ private:
+  struct slab {
+    slab* older;
+    std::byte* first;
+    std::size_t index;
+    std::uint32_t capacity;
+    base::atomic<std::uint32_t> carved;
+  };
+
+  struct depot {
+    base::spin_lock lock;
+    free_slot* chains = nullptr;   // whole chains, linked by next_chain
+    free_slot* singles = nullptr;  // slots given back one by one by foreign threads
+    slab* open = nullptr;          // the slab that is being carved
+  };
+
+  void map_slab(std::size_t index, depot& d);
+
+  std::array<depot, frame_class_count> depots_{};
+  base::atomic<slab*> slabs_{nullptr};
+};
+
+/// One thread's free slots. Not thread-safe: it belongs to its host.
+class frame_cache {
+ public:
+  frame_cache() noexcept = default;
+  frame_cache(const frame_cache&) = delete;
+  frame_cache& operator=(const frame_cache&) = delete;
+  ~frame_cache();
+
+  void* take(std::size_t index) {
+    auto& list = lists_[index];
+    free_slot* slot = list.first;
+    if (slot == nullptr) [[unlikely]] {
+      return refill(index);
+    }
+    list.first = slot->next;
+    --list.length;
+    return slot;
+  }
+
+  void give_back(std::size_t index, free_slot* slot) noexcept {
+    auto& list = lists_[index];
+    slot->next = list.first;
+    list.first = slot;
+    if (++list.length >= 2 * frame_pool::chain_length(index)) [[unlikely]] {
+      spill(index);
+    }
+  }
+
+ private:
+  void* refill(std::size_t index);
+  void spill(std::size_t index) noexcept;
+
+  std::array<frame_pool::chain, frame_class_count> lists_{};
+};
+
+/// Takes memory for a frame of `size` bytes, on a 16-byte boundary.
+///
+/// Throws    std::bad_alloc, also beyond `largest_frame`.
+/// Threads   any. Cost about 3 ns on a worker.
+void* allocate_frame(std::size_t size);
+
+/// Gives it back. `size` is what was asked for.
+void free_frame(void* frame, std::size_t size) noexcept;
+
+/// Returns   the process's frames, for walking.
+frame_pool& frames() noexcept;
+
+}  // namespace martlet::detail

@@ -1,0 +1,152 @@
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include <martlet/tasklet/case_operation.hpp>
+#include <martlet/tasklet/outcome.hpp>
+#include <martlet/tasklet/wait.hpp>
+
+namespace martlet {
+
+template <class T = void>
+class handle;
+
+/// What a spawned tasklet is doing.
+enum class status : std::uint8_t { queued, running, blocked, done, failed };
+
+namespace detail {
+
+/// Returns   what `who`, a spawned root, is doing. Never blocks.
+status status_of(const tasklet& who) noexcept;
+
+/// Gives up the right to join: the tasklet frees itself when it ends, or is freed here when it has ended.
+///
+/// Takes     how to find the error that it may owe: then nobody would hear of it, so the scheduler is told.
+void detach(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)) noexcept;
+
+[[noreturn]] void refuse_second_join() noexcept;
+
+/// Waits for the end of a tasklet, whose record is the core.
+template <class Derived>
+class wait_for_end : public case_operation<Derived> {
+ public:
+  explicit wait_for_end(tasklet& child) noexcept : child_(&child) {}
+
+  wait_core& core() noexcept { return *child_; }
+  bool try_now(tasklet*&) noexcept {
+    const auto now = tasklet::tag_of(child_->word_.load(base::relaxed));  // under the lock that finishes
+    return now == tag::done || now == tag::failed;
+  }
+  void link() noexcept {
+    if (child_->joiner_ != nullptr) {
+      refuse_second_join();
+    }
+    child_->joiner_ = static_cast<wait_node*>(this);
+    this->next = this;
+  }
+  void unlink() noexcept {
+    child_->joiner_ = nullptr;
+    this->next = nullptr;
+  }
+
+ protected:
+  tasklet* child_;
+};
+
+/// `handle::join()`.
+template <class T>
+class [[nodiscard("await it")]] join_operation final : public wait_for_end<join_operation<T>> {
+ public:
+  explicit join_operation(outcome<T>& child) noexcept : wait_for_end<join_operation<T>>(child) {}
+
+  T result() {
+    this->child_->owes_error_ = false;
+    return static_cast<outcome<T>*>(this->child_)->take();
+  }
+};
+
+/// Waits for the end and leaves the result where it is.
+class end_operation final : public wait_for_end<end_operation> {
+ public:
+  using wait_for_end::wait_for_end;
+  void result() const noexcept {}
+};
+
+template <class T>
+tasklet* record_of(const handle<T>& of) noexcept;
+
+}  // namespace detail
+
+/// What a spawn gives back: the right to ask about a tasklet, to wait for it and to stop it.
+///
+/// Dropping a handle does not stop the tasklet, it only gives up its result: its owner (the scope, or the scheduler)
+/// still waits for it, and an error that nobody can join any more is reported.
+///
+/// ```cpp
+/// martlet::handle<int> sum = pool.spawn(add(1, 2));
+/// if (sum.state() == martlet::status::blocked) { ... }   // never waits
+/// int three = co_await sum.join();
+/// ```
+///
+/// Threads   one at a time; `state` any.
+template <class T>
+class handle {
+ public:
+  handle() noexcept = default;
+  explicit handle(detail::outcome<T>& child) noexcept : child_(&child) {}
+  handle(handle&& other) noexcept : child_(std::exchange(other.child_, nullptr)) {}
+  handle& operator=(handle&& other) noexcept {
+    handle(std::move(other)).swap(*this);
+    return *this;
+  }
+  ~handle() {
+    if (child_ != nullptr) {
+      detail::detach(child_, [](detail::tasklet& who) -> const std::exception_ptr& {
+        return static_cast<detail::outcome<T>&>(who).error();
+      });
+    }
+  }
+
+  void swap(handle& other) noexcept { std::swap(child_, other.child_); }
+  explicit operator bool() const noexcept { return child_ != nullptr; }
+
+  /// Tells what the tasklet is doing, at some moment during the call.
+  ///
+  /// Threads   any. Never suspends. Cost two loads.
+  status state() const noexcept { return detail::status_of(*child_); }
+
+  /// Waits until the tasklet has ended. Join a tasklet once: its value is moved out.
+  ///
+  /// Returns   what it returned.
+  /// Throws    what it threw; `cancelled` when the waiting tasklet was cancelled first.
+  /// Suspends  until the end; resumed by the worker that ran the tasklet.
+  detail::join_operation<T> join() noexcept { return detail::join_operation<T>(*child_); }
+
+  auto operator co_await() && noexcept { return join(); }
+
+  /// Asks the tasklet to stop: the wait it is in, and every later one, throws `cancelled`. Does not wait.
+  ///
+  /// Threads   any. Cost a lock while it waits, 17 us (a membarrier) while it runs.
+  void cancel() noexcept { detail::request_cancel(child_); }
+
+  /// Returns   where it was spawned.
+  site spawned_at() const noexcept { return child_->site_; }
+
+ private:
+  friend detail::tasklet* detail::record_of<T>(const handle& of) noexcept;
+
+  detail::outcome<T>* child_ = nullptr;
+};
+
+namespace detail {
+
+/// Returns   the record behind a handle, for the scheduler.
+template <class T>
+tasklet* record_of(const handle<T>& of) noexcept {
+  return of.child_;
+}
+
+}  // namespace detail
+
+}  // namespace martlet

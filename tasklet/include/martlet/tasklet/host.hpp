@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+
+#include <martlet/base/atomic.hpp>
+#include <martlet/base/current.hpp>
+#include <martlet/tasklet/frame_pool.hpp>
+#include <martlet/tasklet/tasklet.hpp>
+
+namespace martlet::detail {
+
+class carrier;
+struct fiber_core;
+
+/// What an OS thread offers to the tasklet that it runs. A worker is one; `base::current()` leads to it.
+struct host {
+  explicit host(executor* owner) noexcept : executor_(owner) {}
+  host(const host&) = delete;
+  host& operator=(const host&) = delete;
+
+  /// Returns   a number that is good enough for fairness.
+  /// Source    Marsaglia: Xorshift RNGs. Journal of Statistical Software 8(14), 2003, doi:10.18637/jss.v008.i14.
+  std::uint32_t random() noexcept {
+    random_ ^= random_ << 13;
+    random_ ^= random_ >> 17;
+    random_ ^= random_ << 5;
+    return random_;
+  }
+
+  executor* executor_;
+  base::atomic<tasklet*> current_{nullptr};  // the root that runs; others read it to tell running from queued
+  // What the loop resumes before it looks into any queue: symmetric transfer. Every transfer returns to the loop first.
+  // A real tail call would save about a nanosecond and is not certain: g++ makes none below -O2 nor under the
+  // sanitizers, and then three million transfers overflow the stack.
+  tasklet* transfer_ = nullptr;
+  fiber_core* fiber_ = nullptr;              // of the fiber that runs, if one does
+  int budget_ = 0;                           // waits that may still succeed at once before the tasklet yields
+  std::uint32_t random_ = 2463534242U;
+  carrier* carrier_ = nullptr;               // what flows are resumed with; made on the thread itself
+  frame_cache frames_;
+
+  // Set by a tasklet whose kind needs something attached to the thread (an interpreter's thread state). The loop calls
+  // it before it runs a tasklet of another kind and before it searches or sleeps.
+  void (*detach_)(host&) = nullptr;
+  void* attachment_ = nullptr;               // what is attached again the next time; of whoever set it
+};
+
+/// Returns   this thread's host, null on a thread that runs no tasklets.
+inline host* current_host() noexcept { return static_cast<host*>(base::current()); }
+
+}  // namespace martlet::detail

@@ -1,0 +1,158 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+
+#include <martlet/base/atomic.hpp>
+#include <martlet/base/spin_lock.hpp>
+#include <martlet/tasklet/site.hpp>
+
+/// The record that every tasklet begins with, and the word that says what it does.
+///
+/// A tasklet is queued as a pointer to its record. The record stands 16 bytes behind {resume, destroy}, which is where
+/// g++ and clang put a coroutine's promise; a fiber, a thread that waits and a Python tasklet have frames made by hand
+/// of the same shape. So one pointer means all of them and resuming is one indirect call.
+///
+/// An awaited child coroutine has a record too, but is no tasklet of its own: its word names its *root*, the tasklet
+/// that runs it. Waiting, cancellation and identity belong to the root; what is resumed is the leaf, the innermost
+/// coroutine, which the root's `link` leads to.
+///
+/// The word (low three bits a tag, the rest an address):
+///   free 0       no frame: the slot waits in a free list (slabs are walked by this)
+///   created      made, neither spawned nor awaited yet
+///   runnable     queued or running
+///   parked|core  waits on exactly one core; whoever holds that core's lock may claim it with a plain store
+///   select       waits on several cores; claimed by compare-exchange
+///   child|root   an awaited child
+///   done, failed finished; the frame waits for its handle
+///
+/// Invariants: I1 only its own thread moves a word from runnable; I2 a word leaves `parked` only under the core's lock;
+/// I3 a record's lock and word outlive the frame: slots are recycled as slots, never unmapped, so that a canceller may
+/// lock a core that died meanwhile, look at the word again, and let go.
+///
+/// Memory orders: [word.park] the waiter's node, then its word, seen by a canceller that reads the word; the claimers
+/// see both through the core's lock. [word.finish] the result, then done or failed.
+namespace martlet::detail {
+
+class executor;
+class scope_base;
+struct host;
+struct wait_node;
+
+/// What a wait is entered into and claimed under: a channel, a finished tasklet, a timer wheel, a socket.
+///
+/// Derived objects stand on an 8-byte boundary, in memory that is never unmapped while a tasklet may be parked there.
+struct wait_core {
+  struct keep_lock {};
+
+  wait_core() noexcept : lock_() {}
+  // A recycled slot's lock may be held at this moment by a canceller that still believes in the former core (I3), so
+  // it is taken over as it is; fresh slabs are zero, which is "unlocked".
+  explicit wait_core(keep_lock) noexcept {}
+  ~wait_core() {}
+  wait_core(const wait_core&) = delete;
+  wait_core& operator=(const wait_core&) = delete;
+
+  union {
+    base::spin_lock lock_;
+  };
+};
+
+enum class kind : std::uint8_t { coroutine, fiber, thread, python };
+
+enum class tag : std::uintptr_t { free, created, runnable, parked, select, child, done, failed };
+
+inline constexpr std::uintptr_t tag_mask = 7;
+
+struct tasklet : wait_core {
+  // The word and the host are stored to rather than constructed: whoever walks the slabs may look at this moment (I3).
+  explicit tasklet(kind what) noexcept : wait_core(keep_lock{}), kind_(what) {
+    host_.store(nullptr, base::relaxed);
+    word_.store(bits(tag::created), base::relaxed);  // nobody else knows the frame yet
+  }
+
+  struct on_stack {};
+  tasklet(kind what, on_stack) noexcept : kind_(what) {
+    host_.store(nullptr, base::relaxed);
+    word_.store(bits(tag::runnable), base::relaxed);
+  }
+
+  static constexpr std::uintptr_t bits(tag t) noexcept { return static_cast<std::uintptr_t>(t); }
+  static tag tag_of(std::uintptr_t word) noexcept { return static_cast<tag>(word & tag_mask); }
+  static std::uintptr_t parked_on(const wait_core& core) noexcept {
+    return reinterpret_cast<std::uintptr_t>(&core) | bits(tag::parked);
+  }
+
+  /// Returns   the tasklet that this record belongs to: itself, or the one that awaits it.
+  tasklet* root() noexcept {
+    const auto word = word_.load(base::relaxed);  // of a child it never changes while anybody may ask
+    return tag_of(word) == tag::child ? reinterpret_cast<tasklet*>(word & ~tag_mask) : this;
+  }
+
+  /// Returns   the innermost awaited coroutine of this root: what has to be resumed.
+  tasklet* leaf() noexcept { return (link_ & 1) != 0 ? reinterpret_cast<tasklet*>(link_ & ~std::uintptr_t{1}) : this; }
+
+  void* frame() noexcept { return reinterpret_cast<std::byte*>(this) - frame_offset; }
+  void resume() noexcept { (*static_cast<void (**)(void*)>(frame()))(frame()); }
+  void destroy() noexcept { static_cast<void (**)(void*)>(frame())[1](frame()); }
+
+  /// Returns   the host it runs on, or ran on last; of a root. A running tasklet may rely on it.
+  host* at() const noexcept { return host_.load(base::relaxed); }
+
+  bool is_cancelled() const noexcept { return cancel_.load(base::relaxed) != 0; }
+
+  static constexpr std::size_t frame_offset = 2 * sizeof(void*);
+
+  kind kind_;
+  base::atomic<std::uint8_t> cancel_{0};   // set once, by request_cancel
+  bool is_pinned_ = false;                 // host_ is where it runs, not merely where it ran last
+  bool is_detached_ = false;               // no handle: it frees itself when it finishes; under the lock
+  bool owes_error_ = false;                // it failed, and only its handle knows; written before the word says so
+  union {
+    base::atomic<std::uintptr_t> word_;
+  };
+  std::uintptr_t link_ = 0;                // root: the leaf | 1, or its scope; child: the root's link before it
+  void* joiner_ = nullptr;                 // root: the wait_node of who joins, under the lock; child: who awaits it
+  union {
+    base::atomic<host*> host_;             // where it runs or ran last; written before it is resumed
+  };
+  site site_;
+};
+
+static_assert(sizeof(tasklet) == 48);
+
+/// Where a readied tasklet goes: before all others, behind them, or straight to the worker whose tasklet has just ended.
+enum class turn : std::uint8_t { next, last, now };
+
+/// What can make a tasklet run again. The scheduler implements it, and nothing below the scheduler needs more.
+class executor {
+ public:
+  /// Makes `who` (a leaf whose wait has been claimed) of the tasklet `root` run again, once.
+  ///
+  /// Threads   any; `here` is the caller's own host, null on a foreign thread.
+  virtual void ready(tasklet* who, tasklet* root, host* here, turn when) noexcept = 0;
+
+ protected:
+  ~executor() = default;
+};
+
+/// Who owns a tasklet and outlives it: a scope, or the scheduler for what was spawned outside of any.
+class scope_base {
+ public:
+  /// Says that a child is about to start.
+  virtual void child_began() noexcept = 0;
+
+  /// Says that a child ended; the last touch of the scope by that child.
+  ///
+  /// Takes     the failure, null when there was none; whether nobody holds a handle that could still show it.
+  virtual void child_ended(host& here, std::exception_ptr* failure, bool detached, site where) noexcept = 0;
+
+  /// Returns   whether it wants to hear of failures that a handle can still show.
+  virtual bool keeps_errors() const noexcept { return true; }
+
+ protected:
+  ~scope_base() = default;
+};
+
+}  // namespace martlet::detail

@@ -1,0 +1,170 @@
+#pragma once
+
+#include <coroutine>
+#include <type_traits>
+#include <utility>
+
+#include <martlet/base/asymmetric_fence.hpp>
+#include <martlet/tasklet/errors.hpp>
+#include <martlet/tasklet/host.hpp>
+#include <martlet/tasklet/tasklet.hpp>
+
+/// The waist: everything that waits does so through park, claim and ready.
+///
+/// A wait is an *operation* with three verbs:
+///   bool prepare(tasklet* owner)  does it at once (false), or enters it into its core and keeps the core locked (true)
+///   bool publish()                lets go of the core, after which anybody may claim the wait and `this` may be gone;
+///                                 false when the wait turned out to be over: go on at once
+///   R    finish()                 tells the result, or throws
+/// A coroutine calls the first two from `await_suspend`, when it is suspended already. A fiber calls `prepare` on its
+/// own stack and has its worker call `publish` once it has left that stack. A thread calls both and sleeps.
+///
+/// Arbitration: a wake-up, a cancel and a timeout race for one wait; whoever *claims* it readies the tasklet. A wait on
+/// one core is claimed under that core's lock with a plain store, a wait on several (a select, a timeout) by
+/// compare-exchange. Claimed work is finished work: a node whose `owner` is null was completed by its claimer; one
+/// whose owner still stands when its tasklet runs again was cancelled, and takes itself out of the core.
+namespace martlet::detail {
+
+/// One wait in a core's list.
+struct wait_node {
+  wait_node* next = nullptr;  // null: in no list
+  wait_node* prev = nullptr;
+  tasklet* owner = nullptr;   // the leaf to make ready; null once completed
+
+  bool is_linked() const noexcept { return next != nullptr; }
+};
+
+/// A circular list of waits, oldest first.
+class wait_list {
+ public:
+  wait_list() noexcept { head_.next = head_.prev = &head_; }
+  wait_list(const wait_list&) = delete;
+  wait_list& operator=(const wait_list&) = delete;
+
+  bool empty() const noexcept { return head_.next == &head_; }
+  wait_node* front() noexcept { return empty() ? nullptr : head_.next; }
+
+  void push_back(wait_node& node) noexcept {
+    node.prev = head_.prev;
+    node.next = &head_;
+    head_.prev->next = &node;
+    head_.prev = &node;
+  }
+
+  static void unlink(wait_node& node) noexcept {
+    node.prev->next = node.next;
+    node.next->prev = node.prev;
+    node.next = nullptr;
+  }
+
+  /// Counts the waits. Cost: O(n).
+  std::size_t size() const noexcept {
+    std::size_t count = 0;
+    for (const wait_node* node = head_.next; node != &head_; node = node->next) {
+      ++count;
+    }
+    return count;
+  }
+
+ private:
+  wait_node head_;
+};
+
+/// Makes the tasklet of `owner` wait on `core`, whose lock the caller holds and keeps.
+///
+/// Returns   false when the tasklet has been cancelled: then it does not wait.
+inline bool park(tasklet* owner, wait_core& core) noexcept {
+  tasklet* root = owner->root();
+  root->word_.store(tasklet::parked_on(core), base::release);  // [word.park] [cancel.look]
+  base::light_fence();
+  if (root->is_cancelled()) [[unlikely]] {                     // [cancel.look] model
+    root->word_.store(tasklet::bits(tag::runnable), base::relaxed);
+    return false;
+  }
+  return true;
+}
+
+/// Wins the wait of `owner` on `core` for the caller, who holds the core's lock, has found the owner's node there, and
+/// will complete that node and make the owner ready.
+///
+/// Returns   false when a cancel or another case of a select was first; the node is then dead and is left to its owner.
+inline bool claim(tasklet* owner, wait_core& core) noexcept {
+  tasklet* root = owner->root();
+  auto word = root->word_.load(base::relaxed);                 // under the lock that parked it
+  if (word == tasklet::parked_on(core)) [[likely]] {
+    root->word_.store(tasklet::bits(tag::runnable), base::relaxed);
+    return true;
+  }
+  // [select.claim] the winner of a select; the losers see "runnable" and leave its nodes alone
+  return tasklet::tag_of(word) == tag::select &&
+         root->word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::acq_rel);
+}
+
+/// Makes a claimed tasklet run again. Call it without any lock, and touch nothing of the operation afterwards.
+inline void ready(tasklet* who, host* here, turn when = turn::next) noexcept {
+  tasklet* root = who->root();
+  root->at()->executor_->ready(who, root, here, when);
+}
+
+/// Asks a tasklet to stop: every wait it is in or will begin throws `cancelled`.
+///
+/// `who` is a root whose frame the caller keeps alive.
+///
+/// Threads   any.
+/// Cost      a lock when it waits; a `heavy_fence` (17 us) when it runs.
+void request_cancel(tasklet* who) noexcept;
+
+/// Begins a wait of `owner` with `node`.
+///
+/// Returns   false when its tasklet has been cancelled: then the operation does nothing at all.
+inline bool begin(wait_node& node, tasklet* owner) noexcept {
+  node.owner = owner;
+  return !owner->root()->is_cancelled();
+}
+
+/// Completes a claimed node that has been taken out of its list.
+///
+/// Returns   whom to make ready once the core is unlocked.
+inline tasklet* complete(wait_node& node) noexcept { return std::exchange(node.owner, nullptr); }
+
+/// Takes one of the waits that may succeed at once; the tasklet whose budget is spent goes behind the others.
+///
+/// Returns   true when the owner was made ready again and has to suspend.
+bool spend_budget_slowly(tasklet* owner) noexcept;
+inline bool spend_budget(tasklet* owner) noexcept {
+  return --owner->root()->at()->budget_ < 0 && spend_budget_slowly(owner);
+}
+
+template <class T>
+concept record_of_promise = std::is_base_of_v<tasklet, T>;
+
+/// What all operations share: a coroutine awaits one with `co_await`, a fiber or a thread with `martlet::await`.
+///
+/// Operations are no aggregates on purpose: g++ 12 destroys a temporary aggregate in a co_await expression twice.
+template <class Derived>
+class operation {
+ public:
+  bool await_ready() const noexcept { return false; }
+
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> handle) {
+    static_assert(record_of_promise<Promise>, "await this inside a martlet::task");
+    tasklet* owner = &handle.promise();
+    auto& self = static_cast<Derived&>(*this);
+    if (!self.prepare(owner)) {
+      return spend_budget(owner);
+    }
+    return self.publish();
+  }
+
+  decltype(auto) await_resume() { return static_cast<Derived&>(*this).finish(); }
+
+ protected:
+  operation() noexcept = default;
+  operation(operation&&) noexcept = default;
+  operation(const operation&) noexcept = default;
+  operation& operator=(const operation&) = delete;
+  ~operation() = default;
+};
+
+}  // namespace martlet::detail

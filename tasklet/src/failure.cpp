@@ -1,0 +1,75 @@
+#include <martlet/tasklet/failure.hpp>
+
+#include <cstdio>
+#include <mutex>
+
+#include <martlet/base/spin_lock.hpp>
+#include <martlet/tasklet/errors.hpp>
+
+namespace martlet::detail {
+namespace {
+
+constinit base::spin_lock listeners_lock;
+constinit failure_listener* first_listener = nullptr;
+
+bool is_cancellation(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const cancelled&) {
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
+}  // namespace
+
+std::string text_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "an exception that is no std::exception";
+  }
+}
+
+void failure_listener::begin_listening() noexcept {
+  const std::lock_guard guard(listeners_lock);
+  next_ = std::exchange(first_listener, this);
+}
+
+void failure_listener::end_listening() noexcept {
+  const std::lock_guard guard(listeners_lock);
+  for (failure_listener** at = &first_listener; *at != nullptr; at = &(*at)->next_) {
+    if (*at == this) {
+      *at = next_;
+      return;
+    }
+  }
+}
+
+void failure_listener::tell(const host* there, const std::exception_ptr& error, site spawned_at) noexcept {
+  std::shared_ptr<const hears> how;
+  {
+    const std::lock_guard guard(listeners_lock);
+    for (failure_listener* one = first_listener; one != nullptr; one = one->next_) {
+      if (one->owns(there)) {
+        how = one->how_;  // called without the lock: it is the user's code
+        break;
+      }
+    }
+  }
+  if (how != nullptr) {
+    (*how)(error, spawned_at);
+    return;
+  }
+  if (is_cancellation(error)) {
+    return;  // it was asked to stop, and did
+  }
+  const std::string line = "martlet: a tasklet spawned at " + spawned_at.text() +
+                           " failed and nobody joined it: " + text_of(error) + '\n';
+  std::fputs(line.c_str(), stderr);
+}
+
+}  // namespace martlet::detail

@@ -1,0 +1,49 @@
+#include <martlet/tasklet/fiber.hpp>
+
+#include <martlet/tasklet/task.hpp>
+#include <martlet/tasklet/wait.hpp>
+
+namespace martlet::detail {
+namespace {
+
+constinit stack_pool pool;
+
+// On the worker's stack, when the fiber has left its own: from here on another worker may run it.
+void after_leaving(void* argument) {
+  auto& core = *static_cast<fiber_core*>(argument);
+  tasklet& who = core.who;
+  host* here = who.at();
+  here->fiber_ = nullptr;
+  if (!core.publish(core.operation)) {
+    here->transfer_ = &who;  // there was nothing to wait for in the end
+  }
+}
+
+}  // namespace
+
+stack_pool& stacks() noexcept { return pool; }
+
+void leave_fiber(host& here, void* operation, bool (*publish)(void*)) noexcept {
+  fiber_core& core = *here.fiber_;
+  core.operation = operation;
+  core.publish = publish;
+  core.flow.suspend(after_leaving, &core);
+}
+
+void yield_fiber(host& here) noexcept {
+  leave_fiber(here, &here.fiber_->who, [](void* who) {
+    auto* fiber = static_cast<tasklet*>(who);
+    host* at = fiber->at();
+    at->executor_->ready(fiber, fiber, at, turn::last);
+    return true;
+  });
+}
+
+void end_fiber(fiber_core& core, const std::exception_ptr* error) noexcept {
+  tasklet& who = core.who;
+  who.at()->fiber_ = nullptr;
+  pool.give_back(core.memory);
+  finish_root(&who, error);
+}
+
+}  // namespace martlet::detail

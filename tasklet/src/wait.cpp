@@ -1,0 +1,209 @@
+#include <martlet/tasklet/wait.hpp>
+
+#include <mutex>
+
+#include <martlet/base/check.hpp>
+#include <martlet/base/clock.hpp>
+#include <martlet/tasklet/await.hpp>
+#include <martlet/tasklet/failure.hpp>
+#include <martlet/tasklet/handle.hpp>
+
+namespace martlet::detail {
+namespace {
+
+// What "runs" threads that wait: making one ready is resuming its frame, which wakes the thread.
+class threads final : public executor {
+ public:
+  void ready(tasklet* who, tasklet*, host*, turn) noexcept override { who->resume(); }
+};
+
+constinit threads all_threads;
+
+host& host_of_threads() noexcept {
+  static host& one = *new host(&all_threads);  // never destroyed: a thread may wait while the process ends
+  return one;
+}
+
+void wake_thread(void* frame) {
+  auto* self = static_cast<thread_waiter*>(frame);
+  self->flag_.store(1, base::release);  // [thread.wake]; `self` may be gone from here on
+  base::futex_wake(self->flag_);        // a wake of a dead address wakes nobody
+}
+
+void finish_root_as(tasklet* who, tag how, std::exception_ptr* error) noexcept {
+  host* here = who->at();
+  auto* owner = reinterpret_cast<scope_base*>(who->link_);
+  const site where = who->site_;
+  tasklet* joiner = nullptr;
+  who->lock_.lock();
+  const bool detached = who->is_detached_;
+  if (error != nullptr && !detached && !owner->keeps_errors()) [[unlikely]] {
+    *error = nullptr;  // it is the joiner's alone from now on, and ends where the joiner wants
+    who->owes_error_ = true;
+  }
+  if (auto* node = static_cast<wait_node*>(who->joiner_); node != nullptr && claim(node->owner, *who)) {
+    joiner = complete(*node);
+  }
+  // From here on whoever holds the handle may destroy the frame; only the lock, which outlives it (I3), is touched.
+  who->word_.store(tasklet::bits(how), base::release);  // [word.finish]
+  who->lock_.unlock();
+  if (detached) {
+    who->destroy();
+  }
+  owner->child_ended(*here, error, detached, where);
+  if (joiner != nullptr) {
+    ready(joiner, here, turn::now);
+  }
+}
+
+}  // namespace
+
+void request_cancel(tasklet* who) noexcept {
+  who->cancel_.store(1, base::seq_cst);  // [cancel.look]
+  for (bool fenced = false;;) {
+    auto word = who->word_.load(base::acquire);  // [cancel.look] [word.park]
+    switch (tasklet::tag_of(word)) {
+      case tag::parked: {
+        auto* core = reinterpret_cast<wait_core*>(word & ~tag_mask);
+        core->lock_.lock();  // perhaps of a core that died meanwhile: tasklet.hpp, I3
+        const bool ours = who->word_.load(base::relaxed) == word;
+        if (ours) {
+          who->word_.store(tasklet::bits(tag::runnable), base::relaxed);
+        }
+        core->lock_.unlock();
+        if (ours) {
+          ready(who->leaf(), current_host());
+          return;
+        }
+        break;
+      }
+      case tag::select:
+        if (who->word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::acq_rel)) {  // [select.claim]
+          ready(who->leaf(), current_host());
+          return;
+        }
+        break;
+      case tag::created:
+      case tag::runnable:
+        if (fenced) {
+          return;  // it sees the mark before it waits the next time
+        }
+        base::heavy_fence();
+        fenced = true;
+        break;
+      default: return;
+    }
+  }
+}
+
+bool spend_budget_slowly(tasklet* owner) noexcept {
+  tasklet* root = owner->root();
+  host* here = root->at();
+  here->executor_->ready(owner, root, here, turn::last);
+  return true;
+}
+
+void finish_root(tasklet* who, const std::exception_ptr* error) noexcept {
+  if (error != nullptr) [[unlikely]] {
+    // Whoever holds the handle may destroy the frame, and the error in it, before the scope has heard of it.
+    std::exception_ptr kept = *error;
+    finish_root_as(who, tag::failed, &kept);
+  } else {
+    finish_root_as(who, tag::done, nullptr);
+  }
+}
+
+status status_of(const tasklet& who) noexcept {
+  switch (tasklet::tag_of(who.word_.load(base::acquire))) {  // [word.finish]
+    case tag::parked:
+    case tag::select: return status::blocked;
+    case tag::done: return status::done;
+    case tag::failed: return status::failed;
+    default: break;
+  }
+  const host* there = who.at();
+  return there != nullptr && there->current_.load(base::relaxed) == &who ? status::running : status::queued;
+}
+
+namespace {
+
+bool has_ended(const tasklet& who) noexcept {
+  const auto now = tasklet::tag_of(who.word_.load(base::acquire));  // [word.finish]
+  return now == tag::done || now == tag::failed;
+}
+
+}  // namespace
+
+void detach(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)) noexcept {
+  if (!has_ended(*who)) {
+    const std::lock_guard guard(who->lock_);
+    if (!has_ended(*who)) {
+      who->is_detached_ = true;  // it destroys itself
+      return;
+    }
+  }
+  if (who->owes_error_) [[unlikely]] {
+    failure_listener::tell(who->at(), error_of(*who), who->site_);
+  }
+  who->destroy();
+}
+
+void refuse_second_join() noexcept {
+  base::fatal("a handle was joined while another tasklet already waits in its join: join a tasklet once");
+}
+
+// ---- threads
+
+thread_waiter::thread_waiter() noexcept : resume_(&wake_thread), record_(kind::thread, tasklet::on_stack{}) {
+  record_.host_.store(&host_of_threads(), base::relaxed);
+}
+
+bool thread_waiter::sleep() noexcept {
+  // A partner that runs on another core answers within a microsecond or so; a sleep costs twenty.
+  for (int look = 0; look < 200; ++look) {
+    if (flag_.load(base::acquire) != 0) {  // [thread.wake]
+      return true;
+    }
+    base::cpu_pause();
+  }
+  while (flag_.load(base::acquire) == 0) {  // [thread.wake]
+    if (!base::futex_wait(flag_, 0, deadline_) && flag_.load(base::acquire) == 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool claim_timer(thread_waiter& self) noexcept {
+  auto word = self.record_.word_.load(base::acquire);
+  if (tasklet::tag_of(word) != tag::select ||
+      !self.record_.word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::acq_rel)) {  // [select.claim]
+    return false;
+  }
+  self.timer_->owner = nullptr;
+  return true;
+}
+
+void sleep_on_thread(thread_waiter& self) noexcept {
+  if (!self.sleep() && !claim_timer(self)) {
+    self.deadline_ = base::never;  // a wake-up was first and is on its way
+    self.sleep();
+  }
+}
+
+void refuse_await_in_coroutine() noexcept {
+  base::fatal(
+      "martlet::await was called inside a coroutine, where it would hold up the worker: write co_await instead");
+}
+
+void require_fiber() {
+  host* here = current_host();
+  if (here == nullptr) {
+    throw misuse("await: a plain thread cannot run a task; give it to scheduler::block_on, or spawn it");
+  }
+  if (here->fiber_ == nullptr) {
+    refuse_await_in_coroutine();
+  }
+}
+
+}  // namespace martlet::detail
