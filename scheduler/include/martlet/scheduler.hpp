@@ -1,0 +1,8 @@
+#pragma once
+
+/// The scheduler: what runs tasklets, on which thread, and when.
+#include <martlet/scheduler/options.hpp>
+#include <martlet/scheduler/scheduler.hpp>
+#include <martlet/scheduler/scope.hpp>
+#include <martlet/scheduler/sleep.hpp>
+#include <martlet/scheduler/yield.hpp>

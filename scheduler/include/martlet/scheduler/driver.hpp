@@ -1,0 +1,81 @@
+#pragma once
+
+#include <memory>
+
+#include <martlet/base/atomic.hpp>
+#include <martlet/base/clock.hpp>
+#include <martlet/base/futex.hpp>
+
+namespace martlet {
+
+/// What an idle worker sleeps on, and what a busy one looks at now and then.
+///
+/// The default is a futex, which knows nothing but being notified; `net` puts a reactor here, so that a sleeping worker
+/// is woken by its sockets. Implement it to sleep in an event loop of your own.
+class driver {
+ public:
+  virtual ~driver() = default;
+
+  /// Sleeps until it is notified, until something happens that it watches, or until `deadline`. Makes ready whatever
+  /// can go on. A notification sent before the call ends the call at once.
+  ///
+  /// Threads   its worker.
+  virtual void wait(base::instant deadline) = 0;
+
+  /// Makes ready whatever can go on, without sleeping.
+  ///
+  /// Threads   its worker; another one while its own thread is away, never two at a time.
+  virtual void poll() = 0;
+
+  /// Returns   whether something other than a notification can happen: sockets are being watched.
+  ///
+  /// Threads   any; a hint.
+  virtual bool is_watching() const noexcept { return false; }
+
+  /// Ends the current `wait`, or the next one.
+  ///
+  /// Threads   any.
+  virtual void notify() noexcept = 0;
+};
+
+/// Sleeps on a futex.
+class futex_driver final : public driver {
+ public:
+  void wait(base::instant deadline) override {
+    while (told_.load(base::acquire) == 0) {  // [driver.notify]
+      if (!base::futex_wait(told_, 0, deadline)) {
+        break;
+      }
+    }
+    told_.store(0, base::relaxed);  // what was said is looked for in the queues, by the caller
+  }
+
+  void poll() override {}
+
+  void notify() noexcept override {
+    if (told_.exchange(1, base::release) == 0) {  // [driver.notify]
+      base::futex_wake(told_);
+    }
+  }
+
+ private:
+  base::futex_word told_{0};
+};
+
+namespace detail {
+
+struct host;
+
+/// Returns   what the worker behind `here` sleeps on.
+/// Threads   the worker's own.
+driver& driver_of(host& here) noexcept;
+
+/// Gives a worker something else to sleep on. The former driver stays alive, since it may still be notified.
+///
+/// Throws    std::bad_alloc.
+/// Threads   the worker's own, while it runs a tasklet.
+void install_driver(host& here, std::unique_ptr<driver> next);
+
+}  // namespace detail
+
+}  // namespace martlet

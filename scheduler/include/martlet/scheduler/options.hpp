@@ -1,0 +1,31 @@
+#pragma once
+
+#include <chrono>
+#include <exception>
+#include <functional>
+
+#include <martlet/tasklet/site.hpp>
+
+namespace martlet {
+
+/// How a scheduler is set up. The defaults are for a machine of one's own.
+struct scheduler_options {
+  /// Threads that run tasklets; -1 means one per processor that this process may use. 0 leaves all the work to threads
+  /// that call `run_here`.
+  int workers = -1;
+
+  /// How many threads may be inside `run_here` at once.
+  int lent_threads = 4;
+
+  /// How long a worker that ran out of work looks for more before it sleeps. A sleeping worker needs 20-37 us to wake.
+  std::chrono::nanoseconds spin = std::chrono::microseconds(40);
+
+  /// Is told of a failure that nobody can join any more. Null: one line on stderr with the place of the spawn.
+  std::function<void(const std::exception_ptr& error, site spawned_at)> on_unhandled = {};
+
+  /// Runs on each worker before its first tasklet and after its last, for what such a thread needs.
+  std::function<void()> on_worker_start = {};
+  std::function<void()> on_worker_stop = {};
+};
+
+}  // namespace martlet

@@ -1,0 +1,166 @@
+#pragma once
+
+#include <concepts>
+#include <functional>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include <martlet/scheduler/options.hpp>
+#include <martlet/scheduler/statistics.hpp>
+#include <martlet/tasklet/await.hpp>
+#include <martlet/tasklet/fiber.hpp>
+#include <martlet/tasklet/handle.hpp>
+#include <martlet/tasklet/task.hpp>
+
+namespace martlet {
+
+class scope;
+
+namespace detail {
+
+class run_queue;
+
+template <class T>
+inline constexpr bool is_task = false;
+template <class T>
+inline constexpr bool is_task<task<T>> = true;
+
+/// Keeps a callable that returns a task alive for as long as the task: a lambda's captures lie in the lambda.
+template <class F, class... Args>
+auto call_as_task(F function, Args... args) -> std::invoke_result_t<F&, Args&...> {
+  co_return co_await std::invoke(function, args...);
+}
+
+/// Enters a new tasklet into `queue`, or into the scheduler that runs the caller when that is null; `owner` null: the
+/// scheduler's own scope. Throws `misuse` when there is no scheduler.
+void enter(run_queue* queue, scope_base* owner, tasklet* who, site where);
+
+template <class T>
+handle<T> enter_task(run_queue* queue, scope_base* owner, task<T>&& body, site where) {
+  auto* promise = body.release();
+  handle<T> result(*promise);
+  enter(queue, owner, promise, where);
+  return result;
+}
+
+template <class F>
+auto enter_function(run_queue* queue, scope_base* owner, F&& function, const fiber_options& options, site where) {
+  using stored = std::decay_t<F>;
+  using result_type = std::invoke_result_t<stored&>;
+  if constexpr (is_task<result_type>) {
+    return enter_task(queue, owner, call_as_task<stored>(std::forward<F>(function)), where);
+  } else {
+    auto* frame = new fiber_frame<stored, result_type>(stored(std::forward<F>(function)), options);
+    handle<result_type> result(frame->result());
+    try {
+      enter(queue, owner, &frame->result(), where);
+    } catch (...) {
+      frame->abandon();
+      throw;
+    }
+    return result;
+  }
+}
+
+}  // namespace detail
+
+/// Runs tasklets on a thread per core.
+///
+/// Make one where the program begins and let it go last; several may live in one process, and their tasklets may share
+/// channels.
+///
+/// ```cpp
+/// martlet::scheduler pool;
+/// auto answer = pool.spawn([] { return 6 * 7; });     // a function: a fiber with a stack of its own
+/// int n = pool.block_on(std::move(answer));
+/// ```
+///
+/// The destructor cancels every tasklet that is still there, waits until all have ended, and ends the threads.
+///
+/// Threads   any, except that nobody may use it while it is being destroyed.
+class scheduler {
+ public:
+  /// Throws    std::system_error when a thread cannot be started, misuse for impossible options.
+  explicit scheduler(scheduler_options options = {});
+  explicit scheduler(int workers) : scheduler(scheduler_options{.workers = workers}) {}
+  ~scheduler();
+  scheduler(const scheduler&) = delete;
+  scheduler& operator=(const scheduler&) = delete;
+
+  /// Starts a stackless tasklet.
+  ///
+  /// Returns   its handle, which may be dropped.
+  /// Never suspends. Threads any; from one of its own workers it costs about 10 ns, from elsewhere a queue and a wake.
+  template <class T>
+  handle<T> spawn(task<T> body, site where = site::here()) {
+    return detail::enter_task(queue_.get(), nullptr, std::move(body), where);
+  }
+
+  /// Starts a function as a stackful tasklet; one that returns a task starts that task, as a stackless one.
+  ///
+  /// Throws    std::system_error when there is no memory or no mapping left for its stack.
+  template <class F>
+    requires std::invocable<std::decay_t<F>&>
+  auto spawn(F&& function, fiber_options options = {}, site where = site::here()) {
+    return detail::enter_function(queue_.get(), nullptr, std::forward<F>(function), options, where);
+  }
+
+  /// Blocks the calling thread until the tasklet has ended.
+  ///
+  /// Returns   what it returned. Throws what it threw; misuse inside a tasklet.
+  template <class T>
+  T block_on(handle<T> child) {
+    refuse_inside("block_on");
+    return martlet::await(child.join());
+  }
+  template <class T>
+  T block_on(task<T> body, site where = site::here()) {
+    return block_on(spawn(std::move(body), where));
+  }
+
+  /// Lends the calling thread: it runs tasklets as one more worker until this one has ended.
+  ///
+  /// Returns   what the tasklet returned. Throws what it threw; misuse when no more threads may be lent.
+  template <class T>
+  T run_here(handle<T> child) {
+    run_until(detail::record_of(child));
+    return martlet::await(child.join());
+  }
+  template <class T>
+  T run_here(task<T> body, site where = site::here()) {
+    return run_here(spawn(std::move(body), where));
+  }
+
+  /// Returns   how many threads of its own it has.
+  unsigned worker_count() const noexcept;
+
+  /// Returns   what it has done so far.
+  scheduler_statistics statistics() const noexcept;
+
+  /// Returns   what its tasklets are entered into: for tasklets made elsewhere (`detail::enter`).
+  detail::run_queue* queue() const noexcept { return queue_.get(); }
+
+ private:
+  friend class scope;
+
+  void run_until(detail::tasklet* who);
+  static void refuse_inside(const char* what);
+
+  std::unique_ptr<detail::run_queue> queue_;
+};
+
+/// Starts a tasklet on the scheduler that runs the caller.
+///
+/// Throws    misuse on a thread that runs no tasklets.
+template <class T>
+handle<T> spawn(task<T> body, site where = site::here()) {
+  return detail::enter_task(nullptr, nullptr, std::move(body), where);
+}
+template <class F>
+  requires std::invocable<std::decay_t<F>&>
+auto spawn(F&& function, fiber_options options = {}, site where = site::here()) {
+  return detail::enter_function(nullptr, nullptr, std::forward<F>(function), options, where);
+}
+
+}  // namespace martlet

@@ -1,0 +1,22 @@
+#include <martlet/scheduler/driver.hpp>
+
+#include <utility>
+
+#include "worker.hpp"
+
+namespace martlet::detail {
+
+driver& driver_of(host& here) noexcept { return *static_cast<worker&>(here).driver_.load(base::relaxed); }
+
+// A worker that runs a tasklet is awake, so nobody has to wake it. Who began to notify it while it slept the last time
+// may still hold the former driver, or be about to load this one; what he had to say was there before he looked at
+// `sleep_`. So the first wait on the new driver is told beforehand: it returns at once, and the worker looks again.
+void install_driver(host& here, std::unique_ptr<driver> next) {
+  auto& w = static_cast<worker&>(here);
+  driver& present = *next;
+  w.drivers_.push_back(std::move(next));
+  w.driver_.store(&present, base::seq_cst);  // [driver.install] seen by whoever loads driver_ to notify
+  present.notify();
+}
+
+}  // namespace martlet::detail

@@ -1,0 +1,52 @@
+#include <martlet/scheduler/scheduler.hpp>
+
+#include "stealing.hpp"
+
+namespace martlet {
+
+scheduler::scheduler(scheduler_options options) {
+  if (options.workers < -1 || options.lent_threads < 0 || options.workers + options.lent_threads == 0) {
+    throw misuse("scheduler_options: workers is -1 (one per processor) or a count, lent_threads a count, and at least "
+                 "one thread must be possible; found workers = " +
+                 std::to_string(options.workers) + ", lent_threads = " + std::to_string(options.lent_threads));
+  }
+  queue_ = std::make_unique<detail::stealing>(options);
+}
+
+scheduler::~scheduler() { queue_->drain(); }
+
+unsigned scheduler::worker_count() const noexcept { return queue_->width(); }
+
+scheduler_statistics scheduler::statistics() const noexcept { return queue_->statistics(); }
+
+void scheduler::run_until(detail::tasklet* who) { queue_->run_until(who); }
+
+void scheduler::refuse_inside(const char* what) {
+  if (detail::current_host() != nullptr) {
+    throw misuse(std::string(what) + ": this thread runs tasklets, and blocking it could block the one that is waited "
+                                     "for; await the handle instead");
+  }
+}
+
+namespace detail {
+
+void enter(run_queue* queue, scope_base* owner, tasklet* who, site where) {
+  host* here = current_host();
+  if (queue == nullptr) {
+    if (here == nullptr) {
+      who->word_.store(tasklet::bits(tag::failed), base::relaxed);  // it never started; its handle destroys it
+      throw misuse("spawn: this thread runs no tasklets; use the spawn of a martlet::scheduler");
+    }
+    queue = static_cast<run_queue*>(here->executor_);
+  }
+  who->site_ = where;
+  if (owner != nullptr) {
+    who->link_ = reinterpret_cast<std::uintptr_t>(owner);
+    owner->child_began();
+  }
+  queue->spawn(who, here);
+}
+
+}  // namespace detail
+
+}  // namespace martlet

@@ -1,0 +1,327 @@
+#include "stealing.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <martlet/base/asymmetric_fence.hpp>
+#include <martlet/base/processors.hpp>
+
+#include "report_unhandled.hpp"
+
+namespace martlet::detail {
+namespace {
+
+constexpr int budget = 128;                      // waits that may succeed at once before a tasklet yields
+constexpr std::uint64_t young_us = 20;           // what is offered for less than this wakes nobody
+constexpr std::uint64_t poll_us = 50;            // between two looks at the driver of a busy worker
+
+}  // namespace
+
+class stealing::outermost final : public scope_base {
+ public:
+  explicit outermost(stealing& pool) noexcept : pool_(pool) {}
+
+  void child_began() noexcept override {}  // counted where it is spawned, without a virtual call
+
+  bool keeps_errors() const noexcept override { return false; }
+
+  void child_ended(host& here, std::exception_ptr* failure, bool detached, site where) noexcept override {
+    if (failure != nullptr && detached) [[unlikely]] {
+      report_unhandled(pool_.options_, *failure, where);
+    }
+    worker::count(static_cast<worker&>(here).count_.ended);
+  }
+
+ private:
+  stealing& pool_;
+};
+
+stealing::stealing(const scheduler_options& options)
+    : failure_listener([options](const std::exception_ptr& error, site spawned_at) {
+        report_unhandled(options, error, spawned_at);
+      }),
+      options_(options),
+      threads_wanted_(options.workers < 0 ? base::usable_processors() : static_cast<unsigned>(options.workers)),
+      is_alone_(threads_wanted_ + static_cast<unsigned>(options.lent_threads) == 1),
+      spin_cycles_(static_cast<std::uint64_t>(options.spin.count()) * base::cycles_per_microsecond() / 1000),
+      cycles_per_us_(base::cycles_per_microsecond()),
+      outermost_(std::make_unique<outermost>(*this)) {
+  base::prepare_asymmetric_fences();
+  const unsigned all = threads_wanted_ + static_cast<unsigned>(options.lent_threads);
+  workers_.reserve(all);
+  for (unsigned i = 0; i < all; ++i) {
+    workers_.push_back(std::make_unique<worker>(*this, idle_, is_alone_, i, i >= threads_wanted_));
+  }
+  for (auto& w : workers_) {
+    w->seen_ticks_.resize(all);
+  }
+  begin_listening();
+  threads_.reserve(threads_wanted_);
+  try {
+    for (unsigned i = 0; i < threads_wanted_; ++i) {
+      threads_.emplace_back([this, &w = *workers_[i]] { thread_main(w); });
+    }
+  } catch (...) {
+    tell(command::stop);
+    for (auto& t : threads_) {
+      t.join();
+    }
+    end_listening();
+    throw;
+  }
+}
+
+stealing::~stealing() {
+  drain();
+  end_listening();
+}
+
+bool stealing::owns(const host* there) const noexcept {
+  return std::any_of(workers_.begin(), workers_.end(), [there](const auto& w) { return w.get() == there; });
+}
+
+// ---- entering work
+
+void stealing::ready(tasklet* who, tasklet* root, host* here, turn when) noexcept {
+  if (root->is_pinned_) [[unlikely]] {
+    auto* home = static_cast<worker*>(root->at());
+    if (home == here) {
+      home->put_pinned(who);
+    } else {
+      visitors_.fetch_add(1, base::relaxed);
+      home->put_into_inbox(who);
+      visitors_.fetch_sub(1, base::release);  // [visitor.leave]
+    }
+    return;
+  }
+  if (here == nullptr || here->executor_ != this) {
+    inject(who);
+    return;
+  }
+  auto& w = static_cast<worker&>(*here);
+  if (when == turn::now && w.handoff_ == nullptr) {
+    w.handoff_ = who;
+    return;
+  }
+  if (when != turn::last) {
+    w.put_next(who);
+  } else {
+    w.put_last(who);
+  }
+  share(w);
+}
+
+void stealing::spawn(tasklet* who, host* here) {
+  auto* w = here != nullptr && here->executor_ == this ? static_cast<worker*>(here) : nullptr;
+  if (who->link_ == 0) {
+    who->link_ = reinterpret_cast<std::uintptr_t>(static_cast<scope_base*>(outermost_.get()));
+    if (w != nullptr) {
+      worker::count(w->count_.spawned);
+    } else {
+      foreign_spawned_.fetch_add(1, base::acq_rel);
+    }
+  }
+  who->host_.store(w != nullptr ? w : workers_.front().get(), base::relaxed);
+  if (draining_.load(base::relaxed)) [[unlikely]] {
+    who->cancel_.store(1, base::relaxed);
+  }
+  who->word_.store(tasklet::bits(tag::runnable), base::release);  // [word.spawn] the record, for whoever walks the slabs
+  if (w != nullptr) {
+    w->put_fresh(who);
+    share(*w);
+  } else {
+    inject(who);
+  }
+}
+
+// Apart, so that the queue's code does not weigh on the callers' common path. Once the tasklet is in the queue it may run
+// and end, and the scheduler with it, if that did not wait for visitors.
+[[gnu::noinline]] void stealing::inject(tasklet* who) {
+  visitors_.fetch_add(1, base::relaxed);  // before the push, which publishes it
+  injector_.push(who);
+  wake_one(nullptr);
+  visitors_.fetch_sub(1, base::release);  // [visitor.leave]; the last touch
+}
+
+// Called by an owner that has just queued something. Whoever is idle must get to know, but not too soon: a wake costs as
+// much as five hundred spawns. While a watcher naps nearby, it will come by itself.
+void stealing::share(worker& w) noexcept {
+  if (!is_alone_ && somebody_idle()) [[unlikely]] {
+    share_with_idle(w);
+  }
+}
+
+[[gnu::noinline]] void stealing::share_with_idle(worker& w) noexcept {
+  w.offer_some();
+  if (napping_.load(base::relaxed) == 0 && searching_.load(base::relaxed) == 0) {
+    wake_one(&w);
+  }
+}
+
+// A waker that finds nobody asleep has held the search for a moment. Who went to sleep in that moment has not looked at what
+// is offered, and another waker has left the waking to it: so it looks for sleepers once more (README.md, W4).
+void stealing::wake_one(worker* waker) noexcept {
+  do {
+    if (idle_.load(base::seq_cst) == 0 || searching_.load(base::seq_cst) != 0) {  // [sleep.look] [search.end]
+      return;
+    }
+    std::uint32_t nobody = 0;
+    if (!searching_.compare_exchange_strong(nobody, 1, base::seq_cst)) {
+      return;
+    }
+    for (auto& w : workers_) {
+      auto now = w->sleep_.load(base::relaxed);
+      if (now != worker::sleep_state::awake &&
+          w->sleep_.compare_exchange_strong(now, worker::sleep_state::awake, base::acq_rel)) {  // [sleep.wake]
+        w->driver_.load(base::acquire)->notify();
+        if (waker != nullptr) {
+          worker::count(waker->count_.wakes);
+        } else {
+          foreign_wakes_.fetch_add(1, base::relaxed);
+        }
+        return;  // the search is the woken one's now
+      }
+    }
+    searching_.store(0, base::seq_cst);  // [search.end]
+  } while (std::any_of(workers_.begin(), workers_.end(), [](const auto& w) {
+    return w->sleep_.load(base::seq_cst) != worker::sleep_state::awake;  // [sleep.look]
+  }));
+}
+
+// ---- the loop
+
+// Inlined into the loop, which never returns: a fiber's switch comes back by a jump, after which the processor predicts
+// every return wrong that answers a call made before.
+[[gnu::always_inline]] inline void stealing::dispatch(worker& w, tasklet* who) noexcept {
+  tasklet* root = who->root();
+  if (w.detach_ != nullptr && root->kind_ != kind::python) [[unlikely]] {
+    w.detach_(w);
+  }
+  root->host_.store(&w, base::relaxed);
+  w.current_.store(root, base::relaxed);
+  w.ticks_.store(w.ticks_.load(base::relaxed) + 1, base::relaxed);
+  w.budget_ = budget;
+  who->resume();
+  while (w.transfer_ != nullptr) {
+    std::exchange(w.transfer_, nullptr)->resume();
+  }
+}
+
+// Commands are obeyed when the worker looks around, which it does at once after it had nothing to do.
+void stealing::loop(worker& w) {
+  w.until_look_ = 1;
+  for (;;) {
+    tasklet* who = w.handoff_;
+    if (--w.until_look_ == 0) [[unlikely]] {
+      if (who != nullptr) {
+        w.handoff_ = nullptr;
+        w.put_next(who);
+      }
+      if (command_.load(base::relaxed) != command::run) {
+        obey();
+      }
+      if (must_end(w)) {
+        w.until_look_ = 1;
+        return;
+      }
+      who = look_around(w);
+    } else if (who != nullptr) {
+      w.handoff_ = nullptr;
+    }
+    if (who == nullptr) {
+      who = w.take_local();
+      if (who == nullptr) [[unlikely]] {
+        who = find(w);  // leaves until_look_ at 1
+        if (who == nullptr) {
+          continue;
+        }
+      }
+    }
+    dispatch(w, who);
+  }
+}
+
+// Every so many tasklets: the clock, the sockets, the foreign work, and the oldest of our own.
+tasklet* stealing::look_around(worker& w) {
+  const std::uint64_t now = base::cycles();
+  const std::uint64_t passed = now - w.last_look_;
+  // Long tasklets must not make timers late, so the interval follows them.
+  if (passed > 2 * poll_us * cycles_per_us_ && w.interval_ > 1) {
+    w.interval_ /= 2;
+  } else if (passed < poll_us * cycles_per_us_ && w.interval_ < 64) {
+    w.interval_ *= 2;
+  }
+  w.until_look_ = w.interval_;
+  w.last_look_ = now;
+  if (now - w.last_poll_ > poll_us * cycles_per_us_) {
+    w.last_poll_ = now;
+    attend(w, true);
+    attend_orphans(w);
+  }
+  if (w.offered_at_ != 0 && now - w.offered_at_ > young_us * cycles_per_us_) {
+    // Offered and still there: worth a wake, unless thieves found our tasks too small lately.
+    w.offered_at_ = 0;
+    if (somebody_idle() && !w.shared_.empty() && now >= not_before_.load(base::relaxed)) {
+      wake_one(&w);
+    }
+  }
+  if (tasklet* who = take_foreign(w); who != nullptr) {
+    return who;
+  }
+  return w.take_oldest();
+}
+
+tasklet* stealing::take_foreign(worker& w) {
+  if (tasklet* who = w.take_pinned(); who != nullptr) {
+    return who;
+  }
+  tasklet* who = nullptr;
+  return injector_.try_pop(who) ? who : nullptr;
+}
+
+void stealing::attend(worker& w, bool poll) {
+  if (w.timers_.next() != base::never) {
+    const base::instant now = base::now();
+    if (w.timers_.next() <= now) {
+      w.timers_.fire(now, current_host());
+    }
+  }
+  if (poll) {
+    driver* d = w.driver_.load(base::relaxed);
+    if (d->is_watching()) {
+      d->poll();
+    }
+  }
+}
+
+// A lent thread that has left may leave timers and sockets behind; whoever looks around serves them.
+void stealing::attend_orphans(worker& here) {
+  if (orphans_.load(base::relaxed) == 0) [[likely]] {
+    return;
+  }
+  for (auto& w : workers_) {
+    if (w.get() != &here && !w->is_occupied_.load(base::relaxed) && w->attended_.try_lock()) {
+      if (!w->is_occupied_.load(base::relaxed)) {
+        attend(*w, true);
+      }
+      w->attended_.unlock();
+    }
+  }
+}
+
+base::instant stealing::next_event(const worker& w) const noexcept {
+  base::instant soonest = w.timers_.next();
+  if (orphans_.load(base::relaxed) != 0) [[unlikely]] {
+    for (const auto& other : workers_) {
+      if (!other->is_occupied_.load(base::relaxed)) {
+        soonest = std::min(soonest, other->timers_.next());
+        if (other->driver_.load(base::acquire)->is_watching()) {
+          soonest = std::min(soonest, base::now() + longest_nap);
+        }
+      }
+    }
+  }
+  return soonest;
+}
+
+}  // namespace martlet::detail

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <martlet/base/atomic.hpp>
+#include <martlet/base/futex.hpp>
+#include <martlet/base/injector.hpp>
+#include <martlet/scheduler/options.hpp>
+#include <martlet/tasklet/failure.hpp>
+
+#include "run_queue.hpp"
+#include "worker.hpp"
+
+namespace martlet::detail {
+
+/// The run queue of the product: a worker thread per core, balanced by stealing. README.md has the whole story.
+class stealing final : public run_queue, private failure_listener {
+ public:
+  explicit stealing(const scheduler_options& options);
+  ~stealing() override;
+
+  void ready(tasklet* who, tasklet* root, host* here, turn when) noexcept override;
+  void spawn(tasklet* who, host* here) override;
+  void run_until(tasklet* who) override;
+  void drain() noexcept override;
+  unsigned width() const noexcept override { return threads_wanted_; }
+  scheduler_statistics statistics() const noexcept override;
+
+  bool owns(const host* there) const noexcept override;
+
+  // ---- for workers
+
+  bool somebody_idle() const noexcept { return idle_.load(base::relaxed) != 0; }  // a hint
+
+  /// Wakes one sleeping worker, unless one is searching already.
+  void wake_one(worker* waker) noexcept;
+
+  bool is_alone() const noexcept { return is_alone_; }
+  host& some_host() noexcept override { return *workers_.front(); }
+
+ private:
+  enum class command : std::uint32_t { run, pause, stop };
+
+  static constexpr base::instant shortest_nap = 50'000;
+  static constexpr base::instant longest_nap = 1'000'000;
+
+  void thread_main(worker& w);
+  void occupy(worker& w);
+  void vacate(worker& w);
+  void loop(worker& w);
+  static void dispatch(worker& w, tasklet* who) noexcept;
+  void obey();
+  bool must_end(const worker& w) const noexcept { return w.leave_ || command_.load(base::acquire) == command::stop; }
+  void tell(command what) noexcept;
+
+  tasklet* look_around(worker& w);
+  void attend(worker& w, bool poll);
+  void attend_orphans(worker& here);
+  base::instant next_event(const worker& w) const noexcept;
+
+  tasklet* find(worker& w);
+  tasklet* search(worker& w);
+  tasklet* take_foreign(worker& w);
+  tasklet* steal(worker& w);
+  tasklet* watch(worker& w);
+  tasklet* take_loot(worker& w, tasklet* const* items, std::uint32_t count);
+  bool sees_work(const worker& w) const noexcept;
+  void end_search(worker& w) noexcept;
+  void settle_meter(worker& w) noexcept;
+  bool activity(worker& w) noexcept;
+  void keep_watch(worker& w) noexcept;
+
+  void inject(tasklet* who);
+  void share(worker& w) noexcept;
+  void share_with_idle(worker& w) noexcept;
+  void cancel_all() noexcept;
+  bool all_ended() const noexcept;
+
+  const scheduler_options options_;
+  const unsigned threads_wanted_;
+  const bool is_alone_;                          // one worker and nobody lends another: nobody to share with
+  const std::uint64_t spin_cycles_;
+  const std::uint64_t cycles_per_us_;
+  std::vector<std::unique_ptr<worker>> workers_;
+  std::vector<std::thread> threads_;
+  base::injector<tasklet*> injector_;
+
+  // Read at every tick, written rarely.
+  alignas(128) base::atomic<command> command_{command::run};
+  base::atomic<std::uint32_t> idle_{0};          // workers that search, nap or sleep
+
+  alignas(128) base::atomic<std::uint32_t> searching_{0};
+  base::atomic<std::uint32_t> napping_{0};
+  base::atomic<std::uint32_t> running_{0};       // threads in the loop that are not paused
+  base::atomic<std::uint64_t> not_before_{0};    // in cycles: stealing does not pay until then
+  base::atomic<std::uint32_t> visitors_{0};      // threads of others that are handing work in
+  base::atomic<std::uint64_t> foreign_spawned_{0};
+  base::atomic<std::uint64_t> foreign_wakes_{0};
+  base::futex_word changed_{0};                  // raised when a worker pauses or leaves
+  base::futex_word resumed_{0};                  // raised when the command changes
+  base::atomic<bool> draining_{false};
+  base::atomic<std::uint32_t> orphans_{0};       // unoccupied lent workers that still have timers or sockets
+
+  class outermost;                               // the scope of what was spawned outside of any
+  std::unique_ptr<outermost> outermost_;
+};
+
+}  // namespace martlet::detail

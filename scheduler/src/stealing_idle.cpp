@@ -1,0 +1,236 @@
+#include "stealing.hpp"
+
+#include <algorithm>
+#include <array>
+
+// What a worker does that has run out of work: it searches, naps and sleeps. README.md proves that no work is overslept.
+namespace martlet::detail {
+namespace {
+
+constexpr std::uint64_t poor_ns = 150;           // a thief that gains less than this a task backs off
+constexpr std::uint64_t shortest_backoff_us = 20;
+constexpr std::uint64_t longest_backoff_us = 2000;
+constexpr unsigned naps_without_activity = 40;
+constexpr std::uint32_t steal_cap = 128;
+
+}  // namespace
+
+// The sleep protocol is proved in README.md. A waker: work, then idle_ and searching_. A sleeper: idle_, sleep_, then
+// the places where work may be.
+tasklet* stealing::find(worker& w) {
+  if (w.detach_ != nullptr) {
+    w.detach_(w);
+  }
+  w.current_.store(nullptr, base::relaxed);
+  settle_meter(w);
+  w.has_search_ = false;
+  idle_.fetch_add(1, base::seq_cst);  // [sleep.look]
+  tasklet* who = nullptr;
+  base::instant nap = shortest_nap;
+  unsigned quiet_naps = 0;
+  bool is_first = true;
+  while (!must_end(w) && command_.load(base::relaxed) == command::run) {
+    if (is_first || w.has_search_) {
+      who = search(w);
+      if (who != nullptr) {
+        break;
+      }
+    }
+    is_first = false;
+    std::uint32_t nobody = 0;
+    const bool naps = !is_alone_ && quiet_naps < naps_without_activity &&
+                      napping_.compare_exchange_strong(nobody, 1, base::acq_rel);
+    w.sleep_.store(naps ? worker::sleep_state::napping : worker::sleep_state::asleep, base::seq_cst);  // [sleep.look]
+    if (!sees_work(w)) {
+      base::instant deadline = next_event(w);
+      if (naps) {
+        deadline = std::min(deadline, base::now() + nap);
+      }
+      worker::count(naps ? w.count_.naps : w.count_.sleeps);
+      if (deadline == base::never || deadline > base::now()) {
+        w.driver_.load(base::relaxed)->wait(deadline);
+      }
+    }
+    // Whoever set us awake handed us the search with it.
+    w.has_search_ = w.sleep_.exchange(worker::sleep_state::awake, base::acq_rel) == worker::sleep_state::awake;
+    attend(w, false);
+    attend_orphans(w);
+    who = w.take_local();
+    if (who == nullptr) {
+      who = take_foreign(w);
+    }
+    if (naps) {
+      if (who == nullptr) {
+        who = watch(w);
+      }
+      napping_.store(0, base::release);
+      if (activity(w)) {
+        quiet_naps = 0;
+      } else {
+        ++quiet_naps;
+      }
+      nap = std::min(2 * nap, longest_nap);
+    }
+    if (who != nullptr) {
+      break;
+    }
+  }
+  idle_.fetch_sub(1, base::release);
+  if (w.has_search_) {
+    end_search(w);
+  }
+  if (who != nullptr && somebody_idle()) {
+    keep_watch(w);
+  }
+  w.until_look_ = 1;  // after a sleep the clock has moved
+  return who;
+}
+
+// A worker that goes back to work may stay inside one tasklet for long, and so may those that work already. What is
+// private to any of them, the rest of its loot or the sleepers that it woke, needs a watcher, which may have been itself.
+void stealing::keep_watch(worker& w) noexcept {
+  if (napping_.load(base::relaxed) == 0 && base::cycles() >= not_before_.load(base::relaxed) &&
+      std::any_of(workers_.begin(), workers_.end(),
+                  [](const auto& other) { return other->has_private_work() || !other->shared_.empty(); })) {
+    wake_one(&w);
+  }
+}
+
+// At most one worker searches; it spins for about what a wake would cost, and hands the search on when it finds work.
+tasklet* stealing::search(worker& w) {
+  if (!w.has_search_) {
+    std::uint32_t nobody = 0;
+    if (!searching_.compare_exchange_strong(nobody, 1, base::seq_cst)) {
+      return take_foreign(w);
+    }
+    w.has_search_ = true;
+  }
+  tasklet* who = nullptr;
+  const std::uint64_t start = base::cycles();
+  std::uint64_t polled = start;
+  for (;;) {
+    who = take_foreign(w);
+    if (who == nullptr) {
+      who = steal(w);
+    }
+    const std::uint64_t now = base::cycles();
+    if (who == nullptr && now - polled > cycles_per_us_) {
+      polled = now;
+      attend(w, true);
+      who = w.take_local();
+    }
+    if (who != nullptr || now - start > spin_cycles_ || command_.load(base::relaxed) != command::run || w.leave_) {
+      break;
+    }
+    for (int i = 0; i < 8; ++i) {
+      base::cpu_pause();
+    }
+  }
+  end_search(w);
+  return who;
+}
+
+// Work that came while we searched woke nobody, so we look once more after giving the search up.
+void stealing::end_search(worker& w) noexcept {
+  w.has_search_ = false;
+  searching_.store(0, base::seq_cst);  // [search.end]
+  if (sees_work(w)) {
+    wake_one(&w);
+  }
+}
+
+bool stealing::sees_work(const worker& w) const noexcept {
+  if (w.inbox_size_.load(base::seq_cst) != 0 || !injector_.seems_empty()) {  // [sleep.look]
+    return true;
+  }
+  if (is_alone_ || searching_.load(base::seq_cst) != 0 || base::cycles() < not_before_.load(base::relaxed)) {
+    return false;  // the searcher will see what is offered; and what is not worth stealing is no work
+  }
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [&w](const auto& other) { return other.get() != &w && !other->shared_.empty_for_sleeper(); });
+}
+
+tasklet* stealing::steal(worker& w) {
+  if (is_alone_ || base::cycles() < not_before_.load(base::relaxed)) {
+    return nullptr;
+  }
+  const std::size_t count = workers_.size();
+  const std::size_t from = w.random() % count;
+  std::array<tasklet*, steal_cap> items;
+  for (std::size_t i = 0; i < count; ++i) {
+    worker& victim = *workers_[(from + i) % count];
+    if (&victim == &w || victim.shared_.empty()) {
+      continue;
+    }
+    if (const std::uint32_t got = victim.shared_.take_half(items.data(), steal_cap); got != 0) {
+      worker::count(w.count_.stolen, got);
+      return take_loot(w, items.data(), got);
+    }
+  }
+  return nullptr;
+}
+
+// A worker that has not moved since our last nap is inside one tasklet: what is private to it would wait for long.
+tasklet* stealing::watch(worker& w) {
+  if (base::cycles() < not_before_.load(base::relaxed)) {
+    return nullptr;
+  }
+  if (tasklet* who = steal(w); who != nullptr) {
+    return who;
+  }
+  std::array<tasklet*, steal_cap> items;
+  for (auto& other : workers_) {
+    if (other.get() == &w || !other->has_private_work() ||
+        w.seen_ticks_[other->index_] != other->ticks_.load(base::relaxed)) {
+      continue;
+    }
+    if (const std::uint32_t got = other->borrow(items.data(), steal_cap); got != 0) {
+      worker::count(w.count_.borrowed, got);
+      return take_loot(w, items.data(), got);
+    }
+  }
+  return nullptr;
+}
+
+// Notes how far the others have come.
+//
+// Returns   whether anybody has moved, or is inside a tasklet, since the last time.
+bool stealing::activity(worker& w) noexcept {
+  bool any = false;
+  for (const auto& other : workers_) {
+    const std::uint64_t ticks = other->ticks_.load(base::relaxed);
+    any = any || ticks != w.seen_ticks_[other->index_] ||
+          (other.get() != &w && other->is_occupied_.load(base::relaxed) &&
+           other->sleep_.load(base::relaxed) == worker::sleep_state::awake);
+    w.seen_ticks_[other->index_] = ticks;
+  }
+  return any;
+}
+
+tasklet* stealing::take_loot(worker& w, tasklet* const* items, std::uint32_t count) {
+  w.stole_count_ = count;
+  w.stole_at_ = base::cycles();
+  for (std::uint32_t i = 1; i < count; ++i) {
+    w.put_last(items[i]);
+  }
+  return items[0];
+}
+
+// A thief divides the time that its loot lasted by the number of tasks.
+void stealing::settle_meter(worker& w) noexcept {
+  if (w.stole_count_ == 0) {
+    return;
+  }
+  const std::uint64_t now = base::cycles();
+  const bool poor = (now - w.stole_at_) * 1000 < poor_ns * cycles_per_us_ * w.stole_count_;
+  w.stole_count_ = 0;
+  if (!poor) {
+    w.backoff_ = 0;
+    return;
+  }
+  w.backoff_ = w.backoff_ == 0 ? shortest_backoff_us * cycles_per_us_
+                               : std::min(2 * w.backoff_, longest_backoff_us * cycles_per_us_);
+  not_before_.store(now + w.backoff_, base::relaxed);
+}
+
+}  // namespace martlet::detail

@@ -1,0 +1,115 @@
+#include "worker.hpp"
+
+#include <algorithm>
+#include <mutex>
+
+namespace martlet::detail {
+
+namespace {
+
+constexpr std::uint32_t offer_cap = 128;
+
+}  // namespace
+
+worker::worker(executor& pool, const base::atomic<std::uint32_t>& idle, bool alone, unsigned index, bool lent)
+    : host(&pool), idle_(idle), is_alone_(alone), index_(index), is_lent_(lent) {
+  random_ += index * 2654435769U;
+  drivers_.push_back(std::make_unique<futex_driver>());
+  driver_.store(drivers_.back().get(), base::relaxed);  // before any other thread exists
+}
+
+// Inside the lock: what is left when the owner has taken something for itself.
+void worker::offer_rest() noexcept {
+  if (const std::size_t left = private_size(); left != 0 && shared_.empty()) {
+    offer(left - left / 2);
+  }
+}
+
+// What we offered and nobody took, then what must run here.
+tasklet* worker::take_last_resort() noexcept {
+  if (tasklet* who = shared_.take(); who != nullptr) {
+    return who;
+  }
+  return pinned_.empty() ? nullptr : pinned_.pop_front();
+}
+
+tasklet* worker::take_oldest() noexcept {
+  if (tasklet* who = shared_.take(); who != nullptr) {
+    return who;
+  }
+  bias_.enter();
+  tasklet* who = !woken_.empty() ? woken_.pop_front() : !fresh_.empty() ? fresh_.pop_front() : nullptr;
+  bias_.leave();
+  return who;
+}
+
+tasklet* worker::take_any() noexcept {
+  bias_.enter();
+  tasklet* who = slot_.exchange(nullptr, base::relaxed);
+  if (who == nullptr && private_size() != 0) {
+    who = pop_oldest();
+  }
+  bias_.leave();
+  return who != nullptr ? who : shared_.take();
+}
+
+void worker::offer(std::size_t count) noexcept {
+  count = std::min<std::size_t>(count, offer_cap);
+  shared_.offer(static_cast<std::uint32_t>(count), [this] { return pop_oldest(); });
+  offered_at_ = base::cycles();
+}
+
+bool worker::offer_some() noexcept {
+  if (private_size() < 2 || !shared_.empty()) {
+    return false;
+  }
+  bias_.enter();
+  const std::size_t there = private_size();  // a borrower may have been here
+  if (there >= 2) {
+    offer(there / 2);
+  }
+  bias_.leave();
+  return there >= 2;
+}
+
+void worker::put_into_inbox(tasklet* who) {
+  {
+    const std::lock_guard guard(inbox_lock_);
+    inbox_.push_back(who);
+    inbox_size_.store(static_cast<std::uint32_t>(inbox_.size()), base::seq_cst);  // [sleep.look]
+  }
+  if (sleep_.load(base::seq_cst) != sleep_state::awake) {  // [sleep.look]
+    driver_.load(base::acquire)->notify();
+  }
+}
+
+tasklet* worker::take_pinned() noexcept {
+  if (inbox_size_.load(base::relaxed) != 0) {
+    const std::lock_guard guard(inbox_lock_);
+    for (tasklet* who : inbox_) {
+      pinned_.push_back(who);
+    }
+    inbox_.clear();
+    inbox_size_.store(0, base::relaxed);  // only changed under the lock
+  }
+  return pinned_.empty() ? nullptr : pinned_.pop_front();
+}
+
+std::uint32_t worker::borrow(tasklet** items, std::uint32_t most) noexcept {
+  if (!bias_.try_borrow()) {
+    return 0;
+  }
+  std::uint32_t count = 0;
+  if (const std::size_t there = private_size(); there != 0) {
+    for (std::size_t wanted = there - there / 2; count < wanted && count < most; ++count) {
+      items[count] = pop_oldest();
+    }
+  } else if (tasklet* who = slot_.load(base::relaxed); who != nullptr) {
+    items[count++] = who;
+    slot_.store(nullptr, base::relaxed);
+  }
+  bias_.give_back();
+  return count;
+}
+
+}  // namespace martlet::detail

@@ -1,0 +1,192 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <martlet/base/atomic.hpp>
+#include <martlet/base/bias_lock.hpp>
+#include <martlet/base/spin_lock.hpp>
+#include <martlet/scheduler/driver.hpp>
+#include <martlet/tasklet/host.hpp>
+
+#include "ring_buffer.hpp"
+#include "shared_ring.hpp"
+#include "timer_wheel.hpp"
+
+namespace martlet::detail {
+
+/// One thread of a stealing scheduler, with its queues.
+///
+/// What is ready lies in one of five places:
+///   slot    the tasklet that was woken last; runs next, so that two partners stay on one worker
+///   fresh   spawned here, newest first: the child is warm, and the number of live frames stays small
+///   woken   woken or yielded here, oldest first
+///   shared  what is offered to the others: the oldest of the two above
+///   pinned  what must run here, oldest first; an inbox before it takes what was made ready elsewhere
+/// The first three are private: the owner uses them under its own bias lock, which costs it no atomic operation, and
+/// a watcher that finds the owner inside one tasklet for long borrows the lock and takes from them.
+class alignas(128) worker final : public host {
+ public:
+  worker(executor& pool, const base::atomic<std::uint32_t>& idle, bool alone, unsigned index, bool lent);
+
+  static void count(base::atomic<std::uint64_t>& counter, std::uint64_t more = 1) noexcept {
+    counter.store(counter.load(base::relaxed) + more, base::release);  // [count.end] only the owner adds
+  }
+
+  // ---- for the owner
+
+  void put_next(tasklet* who) noexcept;   // into the slot
+  void put_last(tasklet* who) noexcept;   // behind all others
+  void put_fresh(tasklet* who) noexcept;  // newest child
+
+  /// Takes what should run now out of the private queues and what is offered; null when both are empty.
+  tasklet* take_local() noexcept;
+
+  /// Takes the oldest that is there, so that nothing waits for ever behind newer work.
+  tasklet* take_oldest() noexcept;
+
+  /// Offers the older half of what is private, when there are at least two and nothing is offered yet.
+  ///
+  /// Returns   whether something new is offered.
+  bool offer_some() noexcept;
+
+  /// Takes all that is here, for a thread that leaves.
+  tasklet* take_any() noexcept;
+
+  void put_pinned(tasklet* who) noexcept;   // behind the others that must run here
+
+  /// Moves the inbox into the owner's queue and takes the oldest that must run here.
+  tasklet* take_pinned() noexcept;
+
+  // ---- for others
+
+  /// Puts a pinned tasklet here and wakes this worker if it sleeps.
+  void put_into_inbox(tasklet* who);
+
+  /// Takes half of the private queues of a worker that does not get to them. Expensive: a membarrier.
+  std::uint32_t borrow(tasklet** items, std::uint32_t most) noexcept;
+
+  bool has_private_work() const noexcept {
+    return slot_.load(base::relaxed) != nullptr || !fresh_.seems_empty() || !woken_.seems_empty();
+  }
+
+  // ---- parts
+
+  enum class sleep_state : std::uint32_t { awake, napping, asleep };
+
+  const base::atomic<std::uint32_t>& idle_;        // of the pool: workers that search, nap or sleep
+  const bool is_alone_;                            // nobody to share with, ever
+  const unsigned index_;
+  const bool is_lent_;                             // runs on a thread that called run_here
+  base::spin_lock attended_;                       // who serves driver and timers: the occupant, or for an orphan anybody
+  base::atomic<bool> is_occupied_{false};          // a thread is in the loop
+  base::atomic<bool> is_lent_out_{false};          // run_here has taken it
+  bool was_lent_ = false;                          // ever; read when nobody can lend any more
+  bool is_orphan_ = false;                         // was left with timers or sockets once
+  bool leave_ = false;                             // a lent thread's way out; set by a tasklet pinned here
+  tasklet* handoff_ = nullptr;                     // runs next, at once: its waker has ended
+  bool has_search_ = false;                        // holds the pool's one search
+
+  base::atomic<std::uint64_t> ticks_{0};           // tasklets resumed; others read it to see whether it moves
+  std::uint32_t interval_ = 64;                    // ticks between looks at clock, driver and injector
+  std::uint32_t until_look_ = 64;
+  std::uint64_t last_look_ = 0;                    // in cycles
+  std::uint64_t last_poll_ = 0;                    // in cycles
+  std::uint64_t offered_at_ = 0;                   // in cycles; 0: nothing is offered, or somebody was woken for it
+
+  // Counted by the owner with plain additions; others sum them up.
+  struct counters {
+    base::atomic<std::uint64_t> spawned{0}, ended{0}, stolen{0}, borrowed{0}, sleeps{0}, naps{0}, wakes{0};
+  } count_;
+
+  // The thief's meter.
+  std::uint64_t stole_at_ = 0;
+  std::uint32_t stole_count_ = 0;
+  std::uint64_t backoff_ = 0;
+  std::vector<std::uint64_t> seen_ticks_;          // of the others, at the last nap
+
+  alignas(128) base::atomic<sleep_state> sleep_{sleep_state::awake};
+  base::atomic<std::uint32_t> inbox_size_{0};
+  base::spin_lock inbox_lock_;
+  std::vector<tasklet*> inbox_;
+  base::atomic<driver*> driver_;
+  std::vector<std::unique_ptr<driver>> drivers_;   // the present one last; earlier ones may still be notified
+  timer_wheel timers_;
+  shared_ring<tasklet*> shared_;
+
+ private:
+  // How often in a row the slot may be run before the others get a turn.
+  static constexpr std::uint32_t slot_cap = 64;
+
+  std::size_t private_size() const noexcept { return fresh_.size() + woken_.size(); }
+  tasklet* pop_oldest() noexcept { return !fresh_.empty() ? fresh_.pop_front() : woken_.pop_front(); }
+  void offer(std::size_t count) noexcept;
+  void offer_rest() noexcept;
+  tasklet* take_last_resort() noexcept;
+
+  alignas(128) base::bias_lock bias_;
+  base::atomic<tasklet*> slot_{nullptr};           // atomic only because a watcher glances at it
+  std::uint32_t slot_runs_ = 0;
+  ring_buffer<tasklet*> fresh_;
+  ring_buffer<tasklet*> woken_;
+  ring_buffer<tasklet*> pinned_;                   // nobody else ever looks into it
+  bool pinned_turn_ = false;                       // pinned and others take turns
+};
+
+// Each of these is inside the bias lock for as long as it touches what is private.
+
+inline void worker::put_next(tasklet* who) noexcept {
+  bias_.enter();
+  if (tasklet* earlier = slot_.load(base::relaxed); earlier != nullptr) {
+    woken_.push_back(earlier);
+  }
+  slot_.store(who, base::relaxed);
+  bias_.leave();
+}
+
+inline void worker::put_last(tasklet* who) noexcept {
+  bias_.enter();
+  woken_.push_back(who);
+  bias_.leave();
+}
+
+inline void worker::put_fresh(tasklet* who) noexcept {
+  bias_.enter();
+  fresh_.push_back(who);
+  bias_.leave();
+}
+
+inline void worker::put_pinned(tasklet* who) noexcept { pinned_.push_back(who); }
+
+inline tasklet* worker::take_local() noexcept {
+  if (!pinned_.empty() && (pinned_turn_ = !pinned_turn_)) [[unlikely]] {
+    return pinned_.pop_front();
+  }
+  bias_.enter();
+  if (tasklet* who = slot_.load(base::relaxed); who != nullptr) {
+    slot_.store(nullptr, base::relaxed);
+    if (++slot_runs_ < slot_cap || private_size() == 0) [[likely]] {
+      bias_.leave();
+      return who;
+    }
+    woken_.push_back(who);
+  }
+  slot_runs_ = 0;
+  tasklet* who = nullptr;
+  if (!fresh_.empty()) {
+    who = fresh_.pop_back();
+  } else if (!woken_.empty()) {
+    who = woken_.pop_front();
+  } else {
+    fresh_.trim();
+    woken_.trim();
+  }
+  if (who != nullptr && !is_alone_ && idle_.load(base::relaxed) != 0) [[unlikely]] {
+    offer_rest();
+  }
+  bias_.leave();
+  return who != nullptr ? who : take_last_resort();
+}
+
+}  // namespace martlet::detail
