@@ -1,0 +1,7 @@
+#pragma once
+
+/// Sockets whose waits are waits of tasklets.
+#include <martlet/net/endpoint.hpp>
+#include <martlet/net/error.hpp>
+#include <martlet/net/listener.hpp>
+#include <martlet/net/stream.hpp>

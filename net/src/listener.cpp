@@ -1,0 +1,86 @@
+#include <martlet/net/listener.hpp>
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace martlet {
+
+namespace detail {
+
+accept_operation::accept_operation(const socket& at) noexcept
+    : case_operation<accept_operation, socket_wait>(at, inward, attempt) {}
+
+accept_operation::~accept_operation() {
+  if (accepted_ >= 0) {
+    ::close(accepted_);
+  }
+}
+
+bool accept_operation::attempt(socket_wait& wait, int fd) noexcept {
+  auto& self = static_cast<accept_operation&>(wait);
+  for (;;) {
+    self.accepted_ = ::accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (self.accepted_ >= 0) {
+      return true;
+    }
+    switch (errno) {
+      case EAGAIN: return false;
+      case EINTR:
+      case ECONNABORTED: break;
+      // Troubles of the connection that was about to be accepted (accept(2)); the next one may have none.
+      case ENETDOWN:
+      case EPROTO:
+      case ENOPROTOOPT:
+      case EHOSTDOWN:
+      case ENONET:
+      case EHOSTUNREACH:
+      case ENETUNREACH: break;
+      default: self.error_ = errno; return true;
+    }
+  }
+}
+
+net::stream accept_operation::result() {
+  throw_error("accept");
+  return net::stream(socket(std::exchange(accepted_, -1)));
+}
+
+}  // namespace detail
+
+namespace net {
+
+listener::listener(const endpoint& at, listener_options options) : socket_(detail::socket::open(at.family())) {
+  const bool is_local = at.family() == AF_UNIX;
+  if (!is_local) {
+    socket_.set_option(SOL_SOCKET, SO_REUSEADDR, 1, "reuse the address");
+    socket_.set_option(IPPROTO_TCP, TCP_NODELAY, 1, "no_delay");  // what is accepted inherits it
+    if (options.share_port) {
+      socket_.set_option(SOL_SOCKET, SO_REUSEPORT, 1, "share_port");
+    }
+  }
+  const int fd = socket_.native_handle();
+  if (::bind(fd, at.data(), at.size()) != 0 || ::listen(fd, options.backlog) != 0) {
+    const int error = errno;
+    std::string what = "listen on " + at.to_string();
+    switch (error) {
+      case EADDRINUSE:
+        what += is_local ? ": the path exists already; remove it if nobody listens there"
+                         : ": another socket uses this address; stop its program, or choose another port (0 for any)";
+        break;
+      case EACCES: what += ": that needs a privilege; choose a port from 1024 on"; break;
+      case EADDRNOTAVAIL: what += ": this machine does not have that address"; break;
+      default: break;
+    }
+    detail::throw_system_error(error, what);
+  }
+}
+
+}  // namespace net
+
+}  // namespace martlet
