@@ -1,0 +1,299 @@
+#include "channel.hpp"
+
+#include "arguments.hpp"
+#include "operation.hpp"
+
+namespace martlet::python {
+namespace {
+
+channel_object* as_channel(PyObject* self) noexcept { return reinterpret_cast<channel_object*>(self); }
+
+// A value that cannot be sent, because the channel is closed.
+PyObject* raise_closed(module_state& state, const char* text) {
+  PyErr_SetString(state.channel_closed, text);
+  return nullptr;
+}
+
+constexpr const char* closed_for_sending = "the channel is closed: nothing can be sent any more";
+constexpr const char* closed_and_empty = "the channel is closed, and everything in it has been received";
+
+// ---- sending
+
+bool read_send(PyObject* const* given, Py_ssize_t count, PyObject* keywords, const char* call, PyObject*& value,
+               base::instant& due) {
+  if (count == 1 && keywords == nullptr) [[likely]] {
+    value = given[0];
+    due = base::never;
+    return true;
+  }
+  arguments<2> parsed(call, {"value", "timeout"}, 2, 1);
+  if (!parsed.parse(given, count, keywords) || !read_limit(parsed[1], due)) {
+    return false;
+  }
+  value = parsed[0];
+  return true;
+}
+
+PyObject* send(PyObject* self, PyTypeObject*, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  PyObject* value = nullptr;
+  base::instant due = 0;
+  if (!read_send(given, count, keywords, "send", value, due)) {
+    return nullptr;
+  }
+  send_wait sending(as_channel(self), value);
+  return block_until(sending, due, "channel.send()", "await channel.asend()");
+}
+
+PyObject* asend(PyObject* self, PyTypeObject*, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  PyObject* value = nullptr;
+  base::instant due = 0;
+  if (!read_send(given, count, keywords, "asend", value, due)) {
+    return nullptr;
+  }
+  return make_operation<send_wait>(*as_channel(self)->state, due, "channel.asend()", as_channel(self), value);
+}
+
+PyObject* try_send(PyObject* self, PyObject* value) {
+  object mine = object::share(value);
+  switch (as_channel(self)->values->try_send(mine)) {
+    case try_status::done: Py_RETURN_TRUE;
+    case try_status::would_wait: Py_RETURN_FALSE;
+    case try_status::closed: break;
+  }
+  return raise_closed(*as_channel(self)->state, closed_for_sending);
+}
+
+// ---- receiving
+
+bool read_receive(PyObject* const* given, Py_ssize_t count, PyObject* keywords, const char* call, base::instant& due) {
+  if (count == 0 && keywords == nullptr) [[likely]] {
+    due = base::never;
+    return true;
+  }
+  arguments<1> parsed(call, {"timeout"}, 1, 0);
+  return parsed.parse(given, count, keywords) && read_limit(parsed[0], due);
+}
+
+PyObject* receive(PyObject* self, PyTypeObject*, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  base::instant due = 0;
+  if (!read_receive(given, count, keywords, "receive", due)) {
+    return nullptr;
+  }
+  receive_wait receiving(as_channel(self), at_end::raise_closed);
+  return block_until(receiving, due, "channel.receive()", "await channel.areceive()");
+}
+
+PyObject* areceive(PyObject* self, PyTypeObject*, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  base::instant due = 0;
+  if (!read_receive(given, count, keywords, "areceive", due)) {
+    return nullptr;
+  }
+  return make_operation<receive_wait>(*as_channel(self)->state, due, "channel.areceive()", as_channel(self),
+                                      at_end::raise_closed);
+}
+
+PyObject* try_receive(PyObject* self, PyTypeObject*, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  arguments<1> parsed("try_receive", {"default"}, 1, 0);
+  if (!parsed.parse(given, count, keywords)) {
+    return nullptr;
+  }
+  object value;
+  switch (as_channel(self)->values->try_receive(value)) {
+    case try_status::done: return value.release();
+    case try_status::would_wait: return Py_NewRef(parsed[0] == nullptr ? Py_None : parsed[0]);
+    case try_status::closed: break;
+  }
+  return raise_closed(*as_channel(self)->state, closed_and_empty);
+}
+
+PyObject* next_value(PyObject* self) {
+  receive_wait receiving(as_channel(self), at_end::stop_iteration);
+  return block(receiving, "'for' over a channel", "async for");
+}
+
+PyObject* next_awaitable(PyObject* self) {
+  return make_operation<receive_wait>(*as_channel(self)->state, base::never, "'async for' over a channel",
+                                      as_channel(self), at_end::stop_async_iteration);
+}
+
+// ---- the rest
+
+PyObject* close(PyObject* self, PyObject*) {
+  as_channel(self)->values->close();
+  Py_RETURN_NONE;
+}
+
+PyObject* get_closed(PyObject* self, void*) { return PyBool_FromLong(as_channel(self)->values->is_closed()); }
+PyObject* get_balance(PyObject* self, void*) { return PyLong_FromSsize_t(as_channel(self)->values->balance()); }
+PyObject* get_capacity(PyObject* self, void*) { return PyLong_FromSize_t(as_channel(self)->values->capacity()); }
+
+PyObject* text_of(PyObject* self) {
+  const auto& values = *as_channel(self)->values;
+  return PyUnicode_FromFormat("<martlet.channel of capacity %zu, balance %zd%s>", values.capacity(), values.balance(),
+                              values.is_closed() ? ", closed" : "");
+}
+
+PyObject* make_channel(PyTypeObject* type, PyObject* args, PyObject* keywords) {
+  static char name[] = "capacity";
+  static char* names[] = {name, nullptr};
+  Py_ssize_t capacity = 0;
+  if (PyArg_ParseTupleAndKeywords(args, keywords, "|n:channel", names, &capacity) == 0) {
+    return nullptr;
+  }
+  if (capacity < 0) {
+    PyErr_Format(PyExc_ValueError, "channel(): a capacity is 0 (sender and receiver meet) or more; found %zd",
+                 capacity);
+    return nullptr;
+  }
+  auto* self = as_channel(type->tp_alloc(type, 0));
+  if (self == nullptr) {
+    return nullptr;
+  }
+  self->state = &state_of(type);
+  try {
+    self->values = new martlet::channel<object>(static_cast<std::size_t>(capacity));
+  } catch (...) {
+    Py_DECREF(self);
+    return PyErr_NoMemory();
+  }
+  return reinterpret_cast<PyObject*>(self);
+}
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  int stop = 0;
+  if (const auto* values = as_channel(self)->values; values != nullptr && values->capacity() != 0) {
+    // Whoever holds a channel's lock is attached and does not stop inside, so no collector finds it locked.
+    values->visit([&](const object& value) {
+      if (stop == 0 && value.get() != nullptr) {
+        stop = visit(value.get(), arg);
+      }
+    });
+  }
+  return stop;
+}
+
+int clear(PyObject* self) {
+  if (auto* values = as_channel(self)->values; values != nullptr) {
+    for (object value; values->try_receive(value) == try_status::done;) {
+      value = {};  // here, not under the lock
+    }
+  }
+  return 0;
+}
+
+void free_channel(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  clear(self);
+  delete as_channel(self)->values;  // nobody waits in it: those who do keep it alive
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+template <class Function>
+PyCFunction as_method(Function* function) noexcept {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+constexpr int with_keywords = METH_METHOD | METH_FASTCALL | METH_KEYWORDS;
+
+PyMethodDef methods[] = {
+    {"send", as_method(send), with_keywords,
+     "send($self, value, /, timeout=None)\n--\n\n"
+     "Sends a value, and waits until there is a receiver or room for it.\n\n"
+     "Takes     any object; how many seconds to wait at most.\n"
+     "Throws    ChannelClosed, DeadlinePassed, Cancelled; Misuse in a coroutine: write 'await channel.asend(value)'.\n"
+     "Suspends  the tasklet, or the thread."},
+    {"asend", as_method(asend), with_keywords,
+     "asend($self, value, /, timeout=None)\n--\n\nThe awaitable twin of send."},
+    {"try_send", try_send, METH_O,
+     "try_send($self, value, /)\n--\n\n"
+     "Sends a value if that needs no waiting.\n\n"
+     "Returns   whether it was sent. Throws ChannelClosed. Suspends never."},
+    {"receive", as_method(receive), with_keywords,
+     "receive($self, /, timeout=None)\n--\n\n"
+     "Receives the next value.\n\n"
+     "Takes     how many seconds to wait at most.\n"
+     "Throws    ChannelClosed when it is closed and empty, DeadlinePassed, Cancelled; Misuse in a coroutine: write\n"
+     "          'await channel.areceive()'.\n"
+     "Suspends  the tasklet, or the thread, while there is nothing to receive."},
+    {"areceive", as_method(areceive), with_keywords,
+     "areceive($self, /, timeout=None)\n--\n\nThe awaitable twin of receive."},
+    {"try_receive", as_method(try_receive), with_keywords,
+     "try_receive($self, /, default=None)\n--\n\n"
+     "Receives a value if that needs no waiting.\n\n"
+     "Returns   the value, or default. Throws ChannelClosed when it is closed and empty. Suspends never."},
+    {"close", close, METH_NOARGS,
+     "close($self, /)\n--\n\n"
+     "Ends the sending: waiting senders raise ChannelClosed, receivers get what is left, then the same.\n"
+     "Closing twice is allowed. Suspends never."},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "channel[T] carries values of type T."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyGetSetDef properties[] = {
+    {"closed", get_closed, nullptr, "Whether it has been closed.", nullptr},
+    {"balance", get_balance, nullptr,
+     "How many senders wait, and values in the buffer; or minus how many receivers wait.", nullptr},
+    {"capacity", get_capacity, nullptr, "How many values it holds that nobody has received yet.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+PyType_Slot slots[] = {
+    {Py_tp_doc, const_cast<char*>(
+                    "channel(capacity=0)\n--\n\n"
+                    "Carries values from tasklet to tasklet, of both kinds, and from and to threads.\n\n"
+                    "With capacity 0 a sender and a receiver meet; with more there is room for values that nobody\n"
+                    "has received yet. Both sides are served in the order in which they came. 'for' and 'async for'\n"
+                    "receive until the channel is closed and empty.")},
+    {Py_tp_new, reinterpret_cast<void*>(make_channel)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(free_channel)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(clear)},
+    {Py_tp_repr, reinterpret_cast<void*>(text_of)},
+    {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
+    {Py_tp_iternext, reinterpret_cast<void*>(next_value)},
+    {Py_am_aiter, reinterpret_cast<void*>(PyObject_SelfIter)},
+    {Py_am_anext, reinterpret_cast<void*>(next_awaitable)},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, properties},
+    {0, nullptr},
+};
+
+PyType_Spec spec = {
+    .name = "martlet.channel",
+    .basicsize = sizeof(channel_object),
+    .itemsize = 0,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
+};
+
+}  // namespace
+
+PyObject* receive_wait::case_result() {
+  std::optional<object> value = op_.result();
+  if (value) [[likely]] {
+    return value->release();
+  }
+  switch (at_end_) {
+    case at_end::raise_closed: return raise_closed(state_, closed_and_empty);
+    case at_end::stop_async_iteration: PyErr_SetNone(PyExc_StopAsyncIteration); break;
+    case at_end::stop_iteration: break;  // nothing raised means the end
+  }
+  return nullptr;
+}
+
+PyObject* send_wait::case_result() {
+  if (op_.channel == nullptr) {
+    return raise_closed(state_, closed_for_sending);
+  }
+  Py_RETURN_NONE;
+}
+
+bool make_channel_type(PyObject* module, module_state& state) {
+  state.channel_type = reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));
+  return state.channel_type != nullptr && PyModule_AddType(module, state.channel_type) == 0;
+}
+
+}  // namespace martlet::python

@@ -1,0 +1,53 @@
+#pragma once
+
+#include "wait.hpp"
+
+#include <martlet/channel/channel.hpp>
+
+namespace martlet::python {
+
+/// `martlet.channel`: carries objects between tasklets of both kinds and threads.
+struct channel_object {
+  PyObject_HEAD module_state* state;
+  martlet::channel<object>* values;
+};
+
+/// What a receive gives when the channel is closed and empty.
+enum class at_end : unsigned char { raise_closed, stop_iteration, stop_async_iteration };
+
+class receive_wait final : public case_wait<detail::receive_operation<object>> {
+ public:
+  receive_wait(channel_object* from, at_end what) noexcept
+      : case_wait(*from->state, from->values->receive()),
+        channel_(object::share(reinterpret_cast<PyObject*>(from))),
+        at_end_(what) {}
+
+  PyObject* case_result() override;
+  int traverse(visitproc visit, void* arg) const override {
+    Py_VISIT(channel_.get());
+    return 0;
+  }
+
+ private:
+  object channel_;
+  at_end at_end_;
+};
+
+class send_wait final : public case_wait<detail::send_operation<object>> {
+ public:
+  send_wait(channel_object* to, PyObject* value) noexcept
+      : case_wait(*to->state, to->values->send(object::share(value))),
+        channel_(object::share(reinterpret_cast<PyObject*>(to))) {}
+
+  PyObject* case_result() override;
+  int traverse(visitproc visit, void* arg) const override {
+    Py_VISIT(channel_.get());
+    Py_VISIT(const_cast<detail::send_operation<object>&>(op_).value().get());
+    return 0;
+  }
+
+ private:
+  object channel_;
+};
+
+}  // namespace martlet::python

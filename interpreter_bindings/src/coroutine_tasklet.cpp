@@ -1,0 +1,96 @@
+#include "coroutine_tasklet.hpp"
+
+#include "operation.hpp"
+#include "run.hpp"
+
+namespace martlet::python {
+namespace {
+
+// Calls `coroutine.throw(error)` with the results of PyIter_Send.
+PySendResult throw_into(PyObject* coroutine, PyObject* error, PyObject** result) {
+  const object name = object::take(PyUnicode_InternFromString("throw"));
+  *result = name ? PyObject_CallMethodOneArg(coroutine, name.get(), error) : nullptr;
+  if (*result != nullptr) {
+    return PYGEN_NEXT;
+  }
+  if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
+    return PYGEN_ERROR;
+  }
+  const object stop = take_error();
+  *result = PyObject_GetAttrString(stop.get(), "value");
+  return *result == nullptr ? PYGEN_ERROR : PYGEN_RETURN;
+}
+
+}  // namespace
+
+// What the worker runs.
+void coroutine_frame::resume(void* frame) {
+  auto& self = *static_cast<coroutine_frame*>(static_cast<tasklet_frame*>(frame));
+  detail::host& here = *self.record_.at();
+  self.run_->attach(here);
+  PyTypeObject* const operations = self.run_->state().operation_type;
+  PyObject* result = nullptr;
+  PySendResult sent = self.send(&result);
+  for (;;) {
+    if (sent == PYGEN_NEXT) {
+      object yielded = object::take(result);
+      if (Py_IS_TYPE(yielded.get(), operations)) [[likely]] {
+        auto* op = reinterpret_cast<operation_object*>(yielded.get());
+        self.operation_.swap(yielded);
+        yielded = {};
+        // From the moment when the wait is published it may be resumed elsewhere: nothing of `self` is touched then.
+        if (enter_wait(op, self, here)) {
+          return;
+        }
+        sent = self.send(&result);
+      } else if (yielded.get() == Py_None) {
+        yielded = {};
+        detail::ready(&self.record_, &here, detail::turn::last);  // a bare yield
+        return;
+      } else {
+        sent = self.refuse(std::move(yielded), &result);
+      }
+      continue;
+    }
+    object error = sent == PYGEN_ERROR ? take_error() : object();
+    self.coroutine_ = {};
+    self.context_ = {};
+    end_tasklet(self, object::take(result), std::move(error));
+    return;
+  }
+}
+
+PySendResult coroutine_frame::send(PyObject** result) {
+  *result = nullptr;
+  operation_ = {};  // the wait is over; the await itself holds it for as long as it needs it
+  if (PyContext_Enter(context_.get()) < 0) {
+    return PYGEN_ERROR;
+  }
+  const PySendResult sent = PyIter_Send(coroutine_.get(), Py_None, result);
+  if (sent != PYGEN_ERROR) [[likely]] {
+    PyContext_Exit(context_.get());
+  } else {
+    const error_set_aside raised;
+    PyContext_Exit(context_.get());
+  }
+  return sent;
+}
+
+// It awaits something of somebody else's, which nobody here can wait for.
+PySendResult coroutine_frame::refuse(object found, PyObject** result) {
+  PyErr_Format(run_->state().misuse,
+               "a coroutine tasklet awaited an object of type %s, which needs an event loop of its own (asyncio's?): "
+               "await martlet's operations and handles",
+               Py_TYPE(found.get())->tp_name);
+  const object error = take_error();
+  *result = nullptr;
+  if (PyContext_Enter(context_.get()) < 0) {
+    return PYGEN_ERROR;
+  }
+  const PySendResult sent = throw_into(coroutine_.get(), error.get(), result);
+  const error_set_aside raised;
+  PyContext_Exit(context_.get());
+  return sent;
+}
+
+}  // namespace martlet::python

@@ -1,0 +1,26 @@
+#pragma once
+
+#include "python_tasklet.hpp"
+
+namespace martlet::python {
+
+/// A coroutine (`async def`) as a tasklet. Any worker may resume it: it is an object like any other, and `PyIter_Send`
+/// runs it on whichever thread has it.
+struct coroutine_frame : tasklet_frame {
+  coroutine_frame(object coroutine, object context) noexcept
+      : tasklet_frame(body::coroutine, &coroutine_frame::resume),
+        coroutine_(std::move(coroutine)),
+        context_(std::move(context)) {}
+
+  static void resume(void* frame);
+
+  object coroutine_;
+  object context_;
+  object operation_;  // what it is suspended in
+
+ private:
+  PySendResult send(PyObject** result);
+  PySendResult refuse(object found, PyObject** result);
+};
+
+}  // namespace martlet::python

@@ -1,0 +1,69 @@
+#pragma once
+
+#include "python_tasklet.hpp"
+#include "wait.hpp"
+
+namespace martlet::python {
+
+/// `martlet.handle`: what a spawn gives back, and what `current()` tells.
+struct handle_object {
+  PyObject_HEAD module_state* state;
+  tasklet_frame* frame;
+  PyObject* name;      // a str, or null: then the callable's
+  PyObject* function;  // whose name it has when it was given none
+  PyObject* code;      // where it was spawned: a code object and an instruction; null when unknown
+  int instruction;
+  bool is_told;      // somebody has seen the error, or will: no report when it is dropped
+  PyObject* owner;   // the scope that it belongs to; keeps the family alive
+  PyObject* result;  // once it has ended
+  PyObject* error;
+  PyObject* traceback;  // of the error when it ended: each join raises it from there
+  PyObject* weak_references;
+};
+
+/// Waits for the end of a tasklet. Any number may wait for the same one.
+class end_operation final : public detail::case_operation<end_operation> {
+ public:
+  explicit end_operation(tasklet_frame& child) noexcept : child_(child) {}
+
+  detail::wait_core& core() noexcept { return child_.record_; }
+  bool try_now(detail::tasklet*&) noexcept {
+    const auto now = detail::tasklet::tag_of(child_.record_.word_.load(base::relaxed));  // under the lock that finishes
+    return now == detail::tag::done || now == detail::tag::failed;
+  }
+  void link() noexcept { child_.joiners_.push_back(*this); }
+  void unlink() noexcept { detail::wait_list::unlink(*this); }
+  void result() const noexcept {}
+
+ private:
+  tasklet_frame& child_;
+};
+
+/// `handle.join`: the end, and then what the tasklet returned or raised.
+class join_wait final : public case_wait<end_operation> {
+ public:
+  explicit join_wait(handle_object* child) noexcept
+      : case_wait(*child->state, *child->frame), child_(object::share(reinterpret_cast<PyObject*>(child))) {}
+
+  PyObject* case_result() override;
+  int traverse(visitproc visit, void* arg) const override {
+    Py_VISIT(child_.get());
+    return 0;
+  }
+
+ private:
+  object child_;
+};
+
+/// Makes the handle of a frame that is about to be entered, with the place of the spawn.
+///
+/// Returns   null with an exception set; the frame is then still the caller's.
+handle_object* make_handle(module_state& state, tasklet_frame& frame, PyObject* function, PyObject* name);
+
+/// Returns   a new reference to the tasklet's name, null with an exception set.
+PyObject* name_of(handle_object* self);
+
+/// Returns   a new reference to "file:line" of the spawn, null with an exception set.
+PyObject* place_of(handle_object* self);
+
+}  // namespace martlet::python

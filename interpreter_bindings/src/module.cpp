@@ -1,0 +1,128 @@
+#include "module_state.hpp"
+
+#include "python_tasklet.hpp"
+#include "run.hpp"
+
+namespace martlet::python {
+namespace {
+
+bool add_exceptions(PyObject* module, module_state& state) {
+  const struct {
+    PyObject** place;
+    const char* name;
+    const char* text;
+    PyObject* base;
+  } all[] = {
+      {&state.cancelled, "martlet.Cancelled",
+       "Raised by a wait whose tasklet was asked to stop. It stays asked: every later wait raises it too.\n\n"
+       "It is no Exception, so that 'except Exception' does not keep a tasklet from stopping.",
+       PyExc_BaseException},
+      {&state.deadline_passed, "martlet.DeadlinePassed", "Raised by a wait that took longer than it was allowed to.",
+       PyExc_TimeoutError},
+      {&state.channel_closed, "martlet.ChannelClosed",
+       "Raised by a send into a closed channel, and by a receive from one that is also empty.", PyExc_Exception},
+      {&state.misuse, "martlet.Misuse",
+       "Raised where martlet is used in a way that cannot work; the text says what to do instead.", PyExc_RuntimeError},
+  };
+  for (const auto& one : all) {
+    *one.place = PyErr_NewExceptionWithDoc(one.name, one.text, one.base, nullptr);
+    if (*one.place == nullptr || PyModule_AddObjectRef(module, one.name + sizeof "martlet", *one.place) < 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+PyObject* attribute_of(const char* module, const char* name) {
+  const object found = object::take(PyImport_ImportModule(module));
+  return found ? PyObject_GetAttrString(found.get(), name) : nullptr;
+}
+
+int execute(PyObject* module) {
+  module_state& state = *std::construct_at(static_cast<module_state*>(PyModule_GetState(module)));
+  state.partial_type = attribute_of("functools", "partial");
+  state.exception_group = attribute_of("builtins", "BaseExceptionGroup");
+  const bool is_complete =
+      state.partial_type != nullptr && state.exception_group != nullptr && add_exceptions(module, state) &&
+      make_operation_type(module, state) && make_handle_type(module, state) && make_channel_type(module, state) &&
+      make_scope_type(module, state) && make_selected_type(module, state) &&
+      PyModule_AddFunctions(module, run_functions) == 0 && PyModule_AddFunctions(module, pause_functions) == 0 &&
+      PyModule_AddFunctions(module, select_functions) == 0;
+  return is_complete ? 0 : -1;
+}
+
+int traverse(PyObject* module, visitproc visit, void* arg) {
+  const auto* state = static_cast<module_state*>(PyModule_GetState(module));
+  Py_VISIT(state->channel_type);
+  Py_VISIT(state->handle_type);
+  Py_VISIT(state->operation_type);
+  Py_VISIT(state->scope_type);
+  Py_VISIT(state->selected_type);
+  Py_VISIT(state->cancelled);
+  Py_VISIT(state->deadline_passed);
+  Py_VISIT(state->channel_closed);
+  Py_VISIT(state->misuse);
+  Py_VISIT(state->partial_type);
+  Py_VISIT(state->exception_group);
+  return 0;
+}
+
+int clear(PyObject* module) {
+  auto* state = static_cast<module_state*>(PyModule_GetState(module));
+  Py_CLEAR(state->channel_type);
+  Py_CLEAR(state->handle_type);
+  Py_CLEAR(state->operation_type);
+  Py_CLEAR(state->scope_type);
+  Py_CLEAR(state->selected_type);
+  Py_CLEAR(state->cancelled);
+  Py_CLEAR(state->deadline_passed);
+  Py_CLEAR(state->channel_closed);
+  Py_CLEAR(state->misuse);
+  Py_CLEAR(state->partial_type);
+  Py_CLEAR(state->exception_group);
+  return 0;
+}
+
+void free_module(void* module) {
+  clear(static_cast<PyObject*>(module));
+  std::destroy_at(static_cast<module_state*>(PyModule_GetState(static_cast<PyObject*>(module))));
+}
+
+PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, reinterpret_cast<void*>(execute)},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, nullptr},
+};
+
+PyModuleDef definition = {
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "martlet._martlet",
+    .m_doc = "The native part of martlet; import martlet instead.",
+    .m_size = sizeof(module_state),
+    .m_methods = nullptr,
+    .m_slots = slots,
+    .m_traverse = traverse,
+    .m_clear = clear,
+    .m_free = free_module,
+};
+
+}  // namespace
+
+int has_running_loop() {
+  const object name = object::take(PyUnicode_InternFromString("_asyncio"));
+  const object module = object::take(name ? PyImport_GetModule(name.get()) : nullptr);
+  if (!module) {  // nobody has imported asyncio
+    return PyErr_Occurred() == nullptr ? 0 : -1;
+  }
+  const object loop = object::take(PyObject_CallMethod(module.get(), "_get_running_loop", nullptr));
+  return !loop ? -1 : loop.get() != Py_None ? 1 : 0;
+}
+
+}  // namespace martlet::python
+
+PyMODINIT_FUNC PyInit__martlet() { return PyModuleDef_Init(&martlet::python::definition); }

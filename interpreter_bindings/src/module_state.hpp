@@ -1,0 +1,61 @@
+#pragma once
+
+#include "object.hpp"
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include <martlet/base/spin_lock.hpp>
+
+namespace martlet::python {
+
+class run;
+
+/// What one interpreter's copy of the module has: its types, its exceptions and the runs that are under way.
+struct module_state {
+  PyTypeObject* channel_type = nullptr;
+  PyTypeObject* handle_type = nullptr;
+  PyTypeObject* operation_type = nullptr;
+  PyTypeObject* scope_type = nullptr;
+  PyTypeObject* selected_type = nullptr;
+
+  PyObject* cancelled = nullptr;
+  PyObject* deadline_passed = nullptr;
+  PyObject* channel_closed = nullptr;
+  PyObject* misuse = nullptr;
+
+  PyObject* partial_type = nullptr;     // functools.partial
+  PyObject* exception_group = nullptr;  // BaseExceptionGroup
+
+  base::spin_lock lock;
+  std::vector<std::shared_ptr<run>> runs;  // under the lock: those under way, in the order in which they began
+
+  /// Returns   the latest run that is under way: where a thread that runs no tasklets spawns.
+  std::shared_ptr<run> current_run() {
+    const std::lock_guard guard(lock);
+    return runs.empty() ? nullptr : runs.back();
+  }
+};
+
+/// Returns   the state of the module that a type of ours belongs to.
+inline module_state& state_of(PyTypeObject* type) noexcept {
+  return *static_cast<module_state*>(PyType_GetModuleState(type));
+}
+
+inline module_state& state_of(PyObject* module) noexcept {
+  return *static_cast<module_state*>(PyModule_GetState(module));
+}
+
+// Each part of the module makes its own type, or adds its own functions; false with an exception set on failure.
+bool make_channel_type(PyObject* module, module_state& state);
+bool make_handle_type(PyObject* module, module_state& state);
+bool make_operation_type(PyObject* module, module_state& state);
+bool make_scope_type(PyObject* module, module_state& state);
+bool make_selected_type(PyObject* module, module_state& state);
+
+extern PyMethodDef run_functions[];
+extern PyMethodDef pause_functions[];
+extern PyMethodDef select_functions[];
+
+}  // namespace martlet::python

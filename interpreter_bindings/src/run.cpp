@@ -1,0 +1,417 @@
+#include "run.hpp"
+
+#include <algorithm>
+
+#include <martlet/base/processors.hpp>
+#include <martlet/tasklet/task.hpp>
+
+#include "handle.hpp"
+#include "signals.hpp"
+
+namespace martlet::python {
+namespace {
+
+// The end of the last tasklet is told to nobody else.
+class nobody final : public detail::scope_base {
+  void child_began() noexcept override {}
+  void child_ended(detail::host&, std::exception_ptr*, bool, site) noexcept override {}
+};
+
+constinit nobody owner_of_closers;
+
+void detach(detail::host& here) {
+  PyEval_SaveThread();
+  here.detach_ = nullptr;
+}
+
+void free_spares(std::vector<data_stack>& spares) noexcept {
+  for (data_stack& spare : spares) {
+    spare.free();
+  }
+  spares.clear();
+}
+
+// Whether the interpreter runs Python on one thread at a time.
+bool has_gil() {
+#ifdef Py_GIL_DISABLED
+  PyObject* is_enabled = PySys_GetObject("_is_gil_enabled");  // borrowed
+  const object answer = object::take(is_enabled == nullptr ? nullptr : PyObject_CallNoArgs(is_enabled));
+  PyErr_Clear();
+  return answer.get() == Py_True;
+#else
+  return true;
+#endif
+}
+
+}  // namespace
+
+// What `run_here` waits for.
+class run::closer {
+ public:
+  closer() noexcept : result_(detail::kind::thread) {
+    result_.word_.store(detail::tasklet::bits(detail::tag::runnable), base::relaxed);
+    result_.link_ = reinterpret_cast<std::uintptr_t>(static_cast<detail::scope_base*>(&owner_of_closers));
+  }
+
+  detail::outcome<void>& result() noexcept { return result_; }
+
+  void end(detail::host& here) noexcept {
+    result_.host_.store(&here, base::relaxed);
+    detail::finish_root(&result_, nullptr);
+  }
+
+  // Nobody waits for it.
+  void give_up() noexcept { result_.word_.store(detail::tasklet::bits(detail::tag::done), base::relaxed); }
+
+ private:
+  static void destroy(void* frame) { free_frame(static_cast<closer*>(frame)); }
+
+  [[maybe_unused]] void (*resume_)(void*) = nullptr;
+  [[maybe_unused]] void (*destroy_)(void*) = &closer::destroy;
+  detail::outcome<void> result_;
+};
+
+run::run(module_state& state, unsigned workers)
+    : state_(state), interpreter_(PyInterpreterState_Get()), workers_(workers), root_(family::make()) {
+  families_.push_back(root_);
+}
+
+run::~run() { family::free(root_); }
+
+attachment& run::attach(detail::host& here) {
+  auto* mine = static_cast<attachment*>(here.attachment_);
+  if (here.detach_ != nullptr) [[likely]] {
+    return *mine;
+  }
+  if (mine == nullptr) {
+    if (std::this_thread::get_id() == lent_thread_) {
+      mine = &lent_;
+      mine->state = lent_state_;
+    } else {
+      mine = new attachment{.state = PyThreadState_New(interpreter_), .spares = {}};
+    }
+    here.attachment_ = mine;
+  }
+  PyEval_RestoreThread(mine->state);
+  here.detach_ = &detach;
+  return *mine;
+}
+
+// A worker's thread ends: its thread state with it.
+void run::let_worker_go() noexcept {
+  detail::host& here = *detail::current_host();
+  if (here.attachment_ == nullptr) {
+    return;
+  }
+  attachment& mine = attach(here);
+  free_spares(mine.spares);
+  PyThreadState_Clear(mine.state);
+  PyThreadState_DeleteCurrent();
+  here.detach_ = nullptr;
+  here.attachment_ = nullptr;
+  delete &mine;
+}
+
+bool run::admit() noexcept {
+  std::size_t live = live_.load(base::relaxed);
+  while (live != 0) {
+    if (live_.compare_exchange_weak(live, live + 1, base::acq_rel)) {  // [run.end]
+      return true;
+    }
+  }
+  return false;
+}
+
+void run::dismiss(detail::host& here) noexcept {
+  if (live_.fetch_sub(1, base::acq_rel) == 1) {  // [run.end] argued: whoever counts to zero sees all that others did
+    {
+      const std::lock_guard guard(end_lock_);
+      is_over_ = true;
+    }
+    closer_->end(here);
+  }
+}
+
+void run::add_family(family& one) {
+  bool stopping = false;
+  {
+    const std::lock_guard guard(lock_);
+    families_.push_back(&one);
+    stopping = stopping_;
+  }
+  if (stopping) {
+    one.stop_all(nullptr);
+  }
+}
+
+void run::remove_family(family& one) noexcept {
+  const std::lock_guard guard(lock_);
+  families_.erase(std::find(families_.begin(), families_.end(), &one));
+}
+
+// Children of scopes are stopped by their scopes, whose tasklets are stopped here; but a scope may also belong to a
+// thread that is no worker.
+void run::stop_all() {
+  const tasklet_frame* self = current_tasklet();
+  std::vector<object> found;
+  {
+    const std::lock_guard guard(lock_);  // keeps the families
+    stopping_ = true;
+    for (family* one : families_) {
+      one->begin_stop(found, self);
+    }
+  }
+  family::ask_all(found);
+}
+
+void run::stop_because(PyObject* reason) {
+  object kept = object::share(reason);
+  {
+    const std::lock_guard guard(lock_);
+    if (!reason_) {
+      reason_.swap(kept);
+    }
+  }
+  stop_all();
+}
+
+bool run::send_to_lent_worker(detail::tasklet& check) noexcept {
+  const std::lock_guard guard(end_lock_);
+  if (is_over_) {
+    return true;
+  }
+  // The lent worker waits for our closer: there the core wrote down where it runs. Until `is_over_` it stays there.
+  detail::tasklet& record = closer_->result();
+  detail::host* lent = nullptr;
+  {
+    const std::lock_guard inner(record.lock_);
+    if (const auto* node = static_cast<detail::wait_node*>(record.joiner_); node != nullptr) {
+      lent = node->owner->at();
+    }
+  }
+  if (lent == nullptr) {
+    return false;
+  }
+  check.host_.store(lent, base::relaxed);
+  detail::ready(&check, nullptr);
+  return true;
+}
+
+void run::create_pool() {
+  scheduler_options options;
+  options.workers = static_cast<int>(workers_) - 1;
+  options.lent_threads = 1;
+  options.on_worker_stop = [this] { let_worker_go(); };
+  pool_ = std::make_unique<scheduler>(options);
+}
+
+PyObject* run::execute(PyObject* what, PyObject* const* args, Py_ssize_t count) {
+  try {
+    create_pool();
+    closer_ = make_frame<closer>();
+  } catch (...) {
+    return raise_what_was_caught(state_);
+  }
+  handle<void> end(closer_->result());  // frees it
+  lent_thread_ = std::this_thread::get_id();
+  main_handle_ = object::take(spawn_in(*this, *root_, nullptr, what, args, count, nullptr, true));
+  if (!main_handle_) {
+    closer_->give_up();
+    Py_BEGIN_ALLOW_THREADS pool_.reset();
+    Py_END_ALLOW_THREADS return nullptr;
+  }
+  signal_watch signals(*this);
+  lent_state_ = PyEval_SaveThread();
+  pool_->run_here(std::move(end));
+  PyEval_RestoreThread(lent_state_);
+  signals.stop();
+  free_spares(lent_.spares);
+  Py_BEGIN_ALLOW_THREADS pool_.reset();
+  Py_END_ALLOW_THREADS return result_of_main();
+}
+
+PyObject* run::result_of_main() {
+  auto* main = reinterpret_cast<handle_object*>(main_handle_.get());
+  main->is_told = true;
+  if (reason_) {
+    raise_again(std::move(reason_));
+    return nullptr;
+  }
+  if (main->error != nullptr) {
+    raise_again(object::share(main->error));
+    return nullptr;
+  }
+  return Py_NewRef(main->result);
+}
+
+namespace {
+
+// ---- martlet.run
+
+// Reads how many workers a run has; 0 with an exception set.
+unsigned read_workers(PyObject* given, bool gil) {
+  if (given == nullptr || given == Py_None) {
+    return gil ? 1 : base::usable_processors();
+  }
+  const long count = PyLong_AsLong(given);
+  if (count == -1 && PyErr_Occurred() != nullptr) {
+    return 0;
+  }
+  if (count < 1 || count > 4096) {
+    PyErr_Format(PyExc_ValueError, "run(): workers is how many threads run tasklets, from 1 to 4096; found %ld", count);
+    return 0;
+  }
+  return static_cast<unsigned>(count);
+}
+
+bool may_run_here(module_state& state) {
+  if (detail::current_host() != nullptr) {
+    PyErr_SetString(state.misuse, "run(): this thread runs tasklets already; spawn another one, or await it");
+    return false;
+  }
+  switch (has_running_loop()) {
+    case -1: return false;
+    case 1:
+      PyErr_SetString(state.misuse,
+                      "run() blocks, and this thread runs an asyncio event loop, which would stand still: call it in a "
+                      "thread of its own (asyncio.to_thread)");
+      return false;
+    default: return true;
+  }
+}
+
+// Says that a free-threaded interpreter has its lock on after all.
+bool warn_of_gil([[maybe_unused]] bool gil) {
+#ifdef Py_GIL_DISABLED
+  if (gil) {
+    return PyErr_WarnEx(PyExc_RuntimeWarning,
+                        "martlet.run: this interpreter could run on all cores, but its global lock is on: an extension "
+                        "module that was imported asked for it (or PYTHON_GIL did); tasklets will not run in parallel",
+                        1) == 0;
+  }
+#endif
+  return true;
+}
+
+PyObject* run_function(PyObject* module, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  module_state& state = state_of(module);
+  PyObject* workers_given = nullptr;
+  if (keywords != nullptr) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(keywords); ++i) {
+      if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keywords, i), "workers") != 0) {
+        PyErr_Format(PyExc_TypeError, "run() has no argument '%U'; what main needs is given by position",
+                     PyTuple_GET_ITEM(keywords, i));
+        return nullptr;
+      }
+      workers_given = given[count + i];
+    }
+  }
+  if (count == 0) {
+    PyErr_SetString(PyExc_TypeError, "run() needs a coroutine or a function to run");
+    return nullptr;
+  }
+  const bool gil = has_gil();
+  const unsigned workers = read_workers(workers_given, gil);
+  if (workers == 0 || !may_run_here(state) || !warn_of_gil(gil)) {
+    return nullptr;
+  }
+  std::shared_ptr<run> one;
+  try {
+    one = std::make_shared<run>(state, workers);
+  } catch (...) {
+    return raise_what_was_caught(state);
+  }
+  {
+    const std::lock_guard guard(state.lock);
+    state.runs.push_back(one);
+  }
+  PyObject* result = one->execute(given[0], given + 1, count - 1);
+  {
+    const std::lock_guard guard(state.lock);
+    state.runs.erase(std::find(state.runs.begin(), state.runs.end(), one));
+  }
+  return result;
+}
+
+PyObject* spawn_function(PyObject* module, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  module_state& state = state_of(module);
+  PyObject* name = nullptr;
+  if (!read_spawn(count, given, keywords, name)) {
+    return nullptr;
+  }
+  if (tasklet_frame* self = current_tasklet(); self != nullptr) {
+    run& all = *self->run_;
+    return spawn_in(all, all.root(), nullptr, given[0], given + 1, count - 1, name);
+  }
+  const std::shared_ptr<run> all = run_for_spawn(state);
+  return all == nullptr ? nullptr : spawn_in(*all, all->root(), nullptr, given[0], given + 1, count - 1, name);
+}
+
+PyObject* current_function(PyObject*, PyObject*) {
+  tasklet_frame* self = current_tasklet();
+  return self == nullptr ? Py_NewRef(Py_None) : Py_NewRef(reinterpret_cast<PyObject*>(self->self_));
+}
+
+}  // namespace
+
+std::shared_ptr<run> run_for_spawn(module_state& state) {
+  if (tasklet_frame* self = current_tasklet(); self != nullptr) {
+    return {std::shared_ptr<run>(), self->run_};  // it outlives its tasklets
+  }
+  std::shared_ptr<run> all = state.current_run();
+  if (all == nullptr) {
+    PyErr_SetString(state.misuse, "spawn(): nothing runs tasklets at the moment; spawn inside of martlet.run(main)");
+  }
+  return all;
+}
+
+bool read_spawn(Py_ssize_t count, PyObject* const* given, PyObject* keywords, PyObject*& name) {
+  if (keywords != nullptr) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(keywords); ++i) {
+      if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keywords, i), "name") != 0) {
+        PyErr_Format(PyExc_TypeError,
+                     "spawn() has no argument '%U'; what the tasklet needs is given by position, or with "
+                     "functools.partial",
+                     PyTuple_GET_ITEM(keywords, i));
+        return false;
+      }
+      name = given[count + i];
+    }
+  }
+  if (name == Py_None) {
+    name = nullptr;
+  }
+  if (name != nullptr && !PyUnicode_Check(name)) {
+    PyErr_Format(PyExc_TypeError, "spawn(): a name is a str; found %s", Py_TYPE(name)->tp_name);
+    return false;
+  }
+  if (count == 0) {
+    PyErr_SetString(PyExc_TypeError, "spawn() needs a coroutine or a function");
+    return false;
+  }
+  return true;
+}
+
+PyMethodDef run_functions[] = {
+    {"run", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(run_function)), METH_FASTCALL | METH_KEYWORDS,
+     "run($module, main, /, *args, workers=None)\n--\n\n"
+     "Runs main as a tasklet, on this thread and on the workers', until it has ended.\n\n"
+     "Takes     a coroutine, a coroutine function or a plain function, and its arguments; workers is how many threads\n"
+     "          run tasklets, this one included: one per core when the interpreter has no global lock, else 1.\n"
+     "Returns   what main returned. Tasklets that are still there when main ends are cancelled and waited for.\n"
+     "Throws    what main raised; KeyboardInterrupt when Ctrl-C was pressed; Misuse inside a tasklet."},
+    {"spawn", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(spawn_function)),
+     METH_FASTCALL | METH_KEYWORDS,
+     "spawn($module, what, /, *args, name=None)\n--\n\n"
+     "Starts a tasklet.\n\n"
+     "Takes     a coroutine or a coroutine function, which may change its thread at every await; or a plain function,\n"
+     "          which may block anywhere and stays on the thread that started it. Context variables are copied.\n"
+     "Returns   its handle, which may be dropped; an error that nobody joins is then reported by sys.unraisablehook.\n"
+     "Throws    Misuse when nothing runs tasklets.\n"
+     "Suspends  never."},
+    {"current", current_function, METH_NOARGS,
+     "current($module, /)\n--\n\nReturns the handle of the tasklet that calls, None outside of any."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+}  // namespace martlet::python

@@ -1,0 +1,113 @@
+#pragma once
+
+#include "family.hpp"
+#include "thread_state.hpp"
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include <martlet/scheduler/scheduler.hpp>
+
+namespace martlet::python {
+
+/// What a worker's thread needs to run Python: a thread state, which is attached while Python tasklets run one after
+/// the other and detached before anything else happens there.
+struct attachment {
+  PyThreadState* state = nullptr;
+  std::vector<data_stack> spares;  // of function tasklets that have ended
+};
+
+/// One call of `martlet.run`: a scheduler whose workers run the tasklets of one interpreter.
+///
+/// It ends when its main tasklet and then all others have ended; the end of the main one asks the others to stop.
+class run {
+ public:
+  run(module_state& state, unsigned workers);
+  run(const run&) = delete;
+  run& operator=(const run&) = delete;
+  ~run();
+
+  /// Runs `what` as the main tasklet, on this thread and on as many others as were asked for.
+  ///
+  /// Returns   what it returned, or null with an exception set.
+  PyObject* execute(PyObject* what, PyObject* const* args, Py_ssize_t count);
+
+  /// Attaches the calling worker's thread to the interpreter, if it is not attached already.
+  attachment& attach(detail::host& here);
+
+  /// Counts a tasklet that is about to be entered; false when the run is over.
+  bool admit() noexcept;
+
+  /// Notes the main tasklet, which is counted already.
+  void admit_main(tasklet_frame& main) noexcept { main_ = &main; }
+
+  /// Counts a tasklet that has ended; the last one ends the run.
+  void dismiss(detail::host& here) noexcept;
+
+  void add_family(family& one);
+  void remove_family(family& one) noexcept;
+
+  /// Asks every tasklet to stop; those that come later too.
+  void stop_all();
+
+  /// The same, and `execute` raises `reason`.
+  void stop_because(PyObject* reason);
+
+  module_state& state() const noexcept { return state_; }
+  family& root() const noexcept { return *root_; }
+  detail::run_queue* queue() const noexcept { return pool_->queue(); }
+  tasklet_frame* main() const noexcept { return main_; }
+  unsigned workers() const noexcept { return workers_; }
+
+  /// Makes `check`, a frame that is pinned, run on the worker of the thread that called `run`.
+  ///
+  /// Returns   false when that worker is not in its loop yet, true also when it has left it.
+  /// Threads   any.
+  bool send_to_lent_worker(detail::tasklet& check) noexcept;
+
+ private:
+  class closer;
+
+  void let_worker_go() noexcept;
+  void create_pool();
+  PyObject* result_of_main();
+
+  module_state& state_;
+  PyInterpreterState* const interpreter_;
+  const unsigned workers_;
+  std::unique_ptr<scheduler> pool_;
+  family* root_;
+  closer* closer_ = nullptr;  // a tasklet that never runs and ends with the run
+  tasklet_frame* main_ = nullptr;
+  object main_handle_;
+  PyThreadState* lent_state_ = nullptr;  // of the thread that called `execute`
+  attachment lent_;
+  std::thread::id lent_thread_;
+  base::atomic<std::size_t> live_{1};  // tasklets that have not ended, the main one included from the beginning
+
+  base::spin_lock end_lock_;
+  bool is_over_ = false;  // under its lock: the lent worker may leave
+
+  base::spin_lock lock_;
+  bool stopping_ = false;  // under the lock, as all below
+  std::vector<family*> families_;
+  object reason_;
+};
+
+/// Makes `what` a tasklet of `all` in `owner`, and enters it.
+///
+/// Takes     a coroutine, a coroutine function or a plain function with its arguments; name and scope may be null.
+/// Returns   a new reference to its handle, null with an exception set.
+PyObject* spawn_in(run& all, family& owner, PyObject* scope, PyObject* what, PyObject* const* args, Py_ssize_t count,
+                   PyObject* name, bool is_main = false);
+
+/// Finds the run that a spawn on this thread goes to; null with an exception set when there is none.
+std::shared_ptr<run> run_for_spawn(module_state& state);
+
+/// Splits `spawn(what, *args, name=None)`.
+///
+/// Returns   false with an exception set.
+bool read_spawn(Py_ssize_t count, PyObject* const* given, PyObject* keywords, PyObject*& name);
+
+}  // namespace martlet::python

@@ -1,0 +1,134 @@
+#include "coroutine_tasklet.hpp"
+#include "function_tasklet.hpp"
+#include "handle.hpp"
+#include "run.hpp"
+
+namespace martlet::python {
+namespace {
+
+// Looks through methods and functools.partial for the function that will run.
+PyObject* innermost(module_state& state, PyObject* callable, object& kept) {
+  for (int depth = 0; depth < 16; ++depth) {
+    if (PyMethod_Check(callable)) {
+      callable = PyMethod_GET_FUNCTION(callable);
+    } else if (PyObject_TypeCheck(callable, reinterpret_cast<PyTypeObject*>(state.partial_type))) {
+      kept = object::take(PyObject_GetAttrString(callable, "func"));
+      if (!kept) {
+        PyErr_Clear();
+        return callable;
+      }
+      callable = kept.get();
+    } else {
+      break;
+    }
+  }
+  return callable;
+}
+
+bool is_coroutine_function(module_state& state, PyObject* callable) {
+  object kept;
+  PyObject* function = innermost(state, callable, kept);
+  return PyFunction_Check(function) &&
+         (reinterpret_cast<PyCodeObject*>(PyFunction_GET_CODE(function))->co_flags & CO_COROUTINE) != 0;
+}
+
+// Coroutines of CPython's own and of compilers such as Cython.
+bool is_coroutine(PyObject* what) {
+  const PyAsyncMethods* async = Py_TYPE(what)->tp_as_async;
+  return PyCoro_CheckExact(what) ||
+         (async != nullptr && async->am_send != nullptr && async->am_await != nullptr && !PyCallable_Check(what));
+}
+
+// Makes the frame; null with an exception set.
+tasklet_frame* make_tasklet(module_state& state, PyObject* what, PyObject* const* args, Py_ssize_t count,
+                            object context) {
+  if (Py_IS_TYPE(what, state.operation_type) || Py_IS_TYPE(what, state.handle_type)) {
+    PyErr_Format(PyExc_TypeError, "spawn: a tasklet runs a coroutine or a function; found %s, which is awaited",
+                 Py_TYPE(what)->tp_name);
+    return nullptr;
+  }
+  object coroutine;
+  if (is_coroutine(what)) {
+    if (count != 0) {
+      PyErr_SetString(PyExc_TypeError,
+                      "spawn: a coroutine has its arguments already; pass the coroutine function to "
+                      "give it some");
+      return nullptr;
+    }
+    coroutine = object::share(what);
+  } else if (!PyCallable_Check(what)) {
+    PyErr_Format(PyExc_TypeError, "spawn: a tasklet runs a coroutine or a function; found %s", Py_TYPE(what)->tp_name);
+    return nullptr;
+  } else if (is_coroutine_function(state, what)) {
+    coroutine = object::take(PyObject_Vectorcall(what, args, static_cast<std::size_t>(count), nullptr));
+    if (!coroutine) {
+      return nullptr;
+    }
+  }
+  if (coroutine) {
+    return make_frame<coroutine_frame>(std::move(coroutine), std::move(context));
+  }
+  if (!can_switch_thread_state) {
+    PyErr_Format(PyExc_NotImplementedError,
+                 "martlet does not know how CPython %d.%d keeps the state of a thread, so plain functions cannot be "
+                 "tasklets here: spawn coroutines ('async def')",
+                 PY_MAJOR_VERSION, PY_MINOR_VERSION);
+    return nullptr;
+  }
+  object tuple = object::take(PyTuple_New(count));
+  if (!tuple) {
+    return nullptr;
+  }
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    PyTuple_SET_ITEM(tuple.get(), i, Py_NewRef(args[i]));
+  }
+  return make_frame<function_frame>(object::share(what), std::move(tuple), std::move(context));
+}
+
+void free_unstarted(tasklet_frame* frame) noexcept {
+  if (frame->body_ == body::coroutine) {
+    free_frame(static_cast<coroutine_frame*>(frame));
+  } else {
+    free_frame(static_cast<function_frame*>(frame));
+  }
+}
+
+}  // namespace
+
+PyObject* spawn_in(run& all, family& owner, PyObject* scope, PyObject* what, PyObject* const* args, Py_ssize_t count,
+                   PyObject* name, bool is_main) {
+  module_state& state = all.state();
+  object context = object::take(PyContext_CopyCurrent());
+  if (!context) {
+    return nullptr;
+  }
+  tasklet_frame* frame = nullptr;
+  try {
+    frame = make_tasklet(state, what, args, count, std::move(context));
+  } catch (...) {
+    return raise_what_was_caught(state);
+  }
+  if (frame == nullptr) {
+    return nullptr;
+  }
+  handle_object* self = make_handle(state, *frame, what, name);
+  if (self == nullptr) {
+    free_unstarted(frame);
+    return nullptr;
+  }
+  object handle = object::take(reinterpret_cast<PyObject*>(self));  // frees the frame with it
+  if (is_main) {
+    all.admit_main(*frame);
+  } else if (!all.admit()) {
+    PyErr_SetString(state.misuse, "spawn(): the run has ended, nothing runs tasklets any more");
+    return nullptr;
+  }
+  self->owner = Py_XNewRef(scope);
+  frame->run_ = &all;
+  frame->self_ = reinterpret_cast<handle_object*>(handle.new_reference());
+  owner.adopt(*frame);
+  detail::enter(all.queue(), nullptr, &frame->record_, {});
+  return handle.release();
+}
+
+}  // namespace martlet::python

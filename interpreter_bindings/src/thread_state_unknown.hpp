@@ -1,0 +1,31 @@
+#pragma once
+
+#include "object.hpp"
+
+namespace martlet::python {
+
+inline constexpr bool can_switch_thread_state = false;
+
+/// Address space for the C stack of a function; only touched pages cost memory.
+inline constexpr std::size_t function_stack_bytes = std::size_t{1} << 20;
+
+/// Nothing is known of its memory for frames.
+struct data_stack {
+  bool is_empty() const noexcept { return true; }
+  bool is_single() const noexcept { return true; }
+  void free() noexcept {}
+};
+
+/// A version whose thread state has not been tried out: its function tasklets are refused, so nothing here is called.
+struct saved_thread_state {
+  data_stack data;
+  PyObject* context = nullptr;
+
+  void begin(PyThreadState*, std::size_t, data_stack, PyObject*) noexcept {}
+  void save(PyThreadState*) noexcept {}
+  void load(PyThreadState*) const noexcept {}
+  void release_locks(PyThreadState*) noexcept {}
+  void take_locks_back(PyThreadState*) noexcept {}
+};
+
+}  // namespace martlet::python

@@ -1,0 +1,174 @@
+#include "wait.hpp"
+
+#include <new>
+#include <stdexcept>
+#include <system_error>
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <martlet/channel/errors.hpp>
+#include <martlet/tasklet/await.hpp>
+#include <martlet/tasklet/errors.hpp>
+
+#include "function_tasklet.hpp"
+#include "python_tasklet.hpp"
+
+namespace martlet::python {
+namespace {
+
+// How often a blocked main thread looks whether a signal (Ctrl-C) has come.
+constexpr base::instant between_signal_checks = 100'000'000;
+
+bool is_main_thread() noexcept { return syscall(SYS_gettid) == getpid(); }
+
+// The calling thread sleeps, detached, until the wait has been claimed.
+//
+// Returns   false with an exception set, when a signal's handler raised one.
+bool sleep_as_thread(detail::thread_waiter& self) {
+  const bool may_be_interrupted = is_main_thread();
+  for (;;) {
+    const base::instant due = self.deadline_;
+    if (may_be_interrupted) {
+      self.deadline_ = std::min(due, base::now() + between_signal_checks);
+    }
+    bool is_woken = false;
+    Py_BEGIN_ALLOW_THREADS is_woken = self.sleep();
+    Py_END_ALLOW_THREADS self.deadline_ = due;
+    if (is_woken) {
+      return true;
+    }
+    if (due <= base::now()) {
+      if (detail::claim_timer(self)) {
+        return true;
+      }
+      self.deadline_ = base::never;  // a wake-up was first and is on its way
+    } else if (PyErr_CheckSignals() < 0) {
+      const error_set_aside raised;
+      detail::request_cancel(&self.record_);
+      self.deadline_ = base::never;
+      Py_BEGIN_ALLOW_THREADS self.sleep();
+      Py_END_ALLOW_THREADS return false;
+    }
+  }
+}
+
+PyObject* block_thread(wait& what) {
+  detail::thread_waiter self;
+  if (!what.try_at_once(&self.record_)) {
+    do {
+      if (what.prepare(&self.record_) && what.publish()) {
+        if (!sleep_as_thread(self)) {
+          const error_set_aside raised;
+          Py_XDECREF(what.finish());  // what came in the same moment is lost with the exception
+          PyErr_Clear();
+          return nullptr;
+        }
+        self.flag_.store(0, base::relaxed);  // whoever woke us is done with it
+      }
+    } while (!what.is_over(&self.record_));
+  }
+  return what.finish();
+}
+
+PyObject* block_function(function_frame& self, wait& what) {
+  if (!what.try_at_once(&self.record_)) {
+    do {
+      self.park(what);
+    } while (!what.is_over(&self.record_));
+  }
+  return what.finish();
+}
+
+}  // namespace
+
+PyObject* raise_cancelled(module_state& state) {
+  PyErr_SetString(state.cancelled, "this tasklet was asked to stop");
+  return nullptr;
+}
+
+PyObject* raise_what_was_caught(module_state& state) {
+  try {
+    throw;
+  } catch (const cancelled&) {
+    return raise_cancelled(state);
+  } catch (const channel_closed&) {
+    PyErr_SetString(state.channel_closed, "nothing can be sent any more");
+  } catch (const misuse& error) {
+    PyErr_SetString(state.misuse, error.what());
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::system_error& error) {
+    PyErr_Format(PyExc_OSError, "%s", error.what());
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
+}
+
+PyObject* block(wait& what, const char* call, const char* instead) {
+  if (tasklet_frame* self = current_tasklet(); self != nullptr) {
+    if (self->body_ == body::function) {
+      return block_function(static_cast<function_frame&>(*self), what);
+    }
+    PyErr_Format(what.state().misuse,
+                 "%s blocks, and inside a coroutine tasklet it would hold up the worker with all its tasklets: "
+                 "write '%s' instead",
+                 call, instead);
+    return nullptr;
+  }
+  if (detail::current_host() != nullptr) {
+    PyErr_Format(what.state().misuse, "%s would block a worker that runs no tasklet at the moment", call);
+    return nullptr;
+  }
+  switch (has_running_loop()) {
+    case -1: return nullptr;
+    case 1:
+      PyErr_Format(what.state().misuse,
+                   "%s blocks, and this thread runs an asyncio event loop, which would stand still: block in a thread "
+                   "of its own (asyncio.to_thread), or write '%s' in a tasklet",
+                   call, instead);
+      return nullptr;
+    default: return block_thread(what);
+  }
+}
+
+// ---- a limit
+
+limited_wait::limited_wait(wait& inner, base::instant due) noexcept
+    : wait(inner.state()), inner_(inner), due_(due), limit_(due) {}
+
+bool limited_wait::try_at_once(detail::tasklet* who) {
+  if (inner_.try_at_once(who)) {
+    return true;
+  }
+  is_late_ = due_ <= base::now();
+  return is_late_;
+}
+
+bool limited_wait::prepare(detail::tasklet* who) {
+  cases_ = {inner_.as_case(), detail::select_case::of(limit_)};
+  select_.emplace(cases_, cores_);
+  return select_->prepare(who);
+}
+
+PyObject* limited_wait::finish() {
+  if (is_late_) {
+    return raise_passed();
+  }
+  if (!select_) {
+    return inner_.finish();
+  }
+  try {
+    return select_->finish() == 0 ? inner_.case_result() : raise_passed();
+  } catch (...) {
+    return raise_what_was_caught(state_);
+  }
+}
+
+PyObject* limited_wait::raise_passed() {
+  PyErr_SetString(state_.deadline_passed, "the wait took longer than it was allowed to");
+  return nullptr;
+}
+
+}  // namespace martlet::python
