@@ -1,0 +1,95 @@
+#include <martlet/base/current.hpp>
+#include <martlet/base/processors.hpp>
+#include <martlet/base/spin_lock.hpp>
+
+#include <thread>
+#include <vector>
+
+#include <sched.h>
+
+#include <doctest/doctest.h>
+
+#include "scale.hpp"
+
+namespace {
+
+namespace base = martlet::base;
+using martlet::testing::scaled;
+
+TEST_SUITE("spin_lock") {
+  TEST_CASE("it keeps others out") {
+    base::spin_lock lock;
+    CHECK(lock.try_lock());
+    CHECK(!lock.try_lock());
+    lock.unlock();
+    lock.lock();
+    CHECK(!lock.try_lock());
+    lock.unlock();
+  }
+
+  TEST_CASE("what is done under it is done by one at a time, and seen by the next") {
+    base::spin_lock lock;
+    long sum = 0;
+    const int rounds = scaled(200'000);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        for (int n = 0; n < rounds; ++n) {
+          lock.lock();
+          ++sum;
+          lock.unlock();
+        }
+      });
+    }
+    for (auto& t : threads) {
+      t.join();
+    }
+    CHECK(sum == 4L * rounds);
+  }
+}
+
+TEST_SUITE("current") {
+  TEST_CASE("each thread has a value of its own, null at first") {
+    int mine = 0;
+    base::set_current(&mine);
+    std::thread([&] {
+      CHECK(base::current() == nullptr);
+      int theirs = 0;
+      base::set_current(&theirs);
+      CHECK(base::current() == &theirs);
+    }).join();
+    CHECK(base::current() == &mine);
+    base::set_current(nullptr);
+    CHECK(base::current() == nullptr);
+  }
+}
+
+TEST_SUITE("processors") {
+  TEST_CASE("there is at least one, and no more than the affinity mask has") {
+    cpu_set_t mask;
+    CPU_ZERO(&mask);
+    REQUIRE(sched_getaffinity(0, sizeof mask, &mask) == 0);
+    CHECK(base::usable_processors() >= 1);
+    CHECK(base::usable_processors() <= static_cast<unsigned>(CPU_COUNT(&mask)));
+  }
+
+  TEST_CASE("a narrower mask is respected") {
+    cpu_set_t before;
+    CPU_ZERO(&before);
+    REQUIRE(sched_getaffinity(0, sizeof before, &before) == 0);
+    std::thread([&] {
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      for (int i = 0; i < CPU_SETSIZE; ++i) {
+        if (CPU_ISSET(i, &before)) {
+          CPU_SET(i, &one);
+          break;
+        }
+      }
+      REQUIRE(sched_setaffinity(0, sizeof one, &one) == 0);
+      CHECK(base::usable_processors() == 1);
+    }).join();
+  }
+}
+
+}  // namespace

@@ -1,0 +1,183 @@
+"""What cannot work is refused with a sentence that says what to write instead."""
+
+import asyncio
+import re
+import threading
+
+import martlet
+import pytest
+
+
+async def other():
+    pass
+
+
+def refused(call, hint):
+    with pytest.raises(martlet.Misuse) as caught:
+        call()
+    assert re.search(hint, str(caught.value)), str(caught.value)
+
+
+def test_blocking_names_in_a_coroutine_name_their_twin():
+    async def main():
+        ch, full = martlet.channel(), martlet.channel(1)
+        full.try_send(1)
+        child = martlet.spawn(other)
+        refused(ch.receive, r"'await channel.areceive\(\)'")
+        refused(full.receive, r"'await channel.areceive\(\)'")  # even when it would not have waited
+        refused(lambda: ch.send(1), r"'await channel.asend\(\)'")
+        refused(lambda: ch.receive(timeout=1), r"'await channel.areceive\(\)'")
+        refused(lambda: next(ch), "'async for'")
+        refused(child.join, r"'await handle.ajoin\(\)'")
+        refused(lambda: martlet.sleep(1), r"'await asleep\(seconds\)'")
+        refused(martlet.yield_, r"'await ayield\(\)'")
+        refused(lambda: martlet.select(ch), r"'await aselect\(...\)'")
+        refused(lambda: martlet.run(other), "spawn another one")
+        assert full.balance == 1 and ch.balance == 0
+        await child
+
+    martlet.run(main)
+
+
+def test_blocking_names_beside_an_asyncio_loop_are_refused():
+    async def main():
+        refused(martlet.channel().receive, "asyncio event loop")
+        refused(lambda: martlet.sleep(1), "asyncio event loop")
+        refused(lambda: martlet.run(other), "asyncio event loop")
+        return await asyncio.to_thread(martlet.run, answer)
+
+    async def answer():
+        return 42
+
+    assert asyncio.run(main()) == 42
+    martlet.run(other)  # with asyncio imported, and no loop running
+
+
+def test_awaiting_outside_of_a_tasklet_is_refused():
+    async def main():
+        await martlet.channel().areceive()
+
+    with pytest.raises(martlet.Misuse, match="outside of a tasklet"):
+        asyncio.run(main())
+    with pytest.raises(martlet.Misuse, match="outside of a tasklet"):
+        main().send(None)
+
+    def in_function():
+        with pytest.raises(martlet.Misuse, match="inside a function tasklet"):
+            main().send(None)
+
+    martlet.run(in_function)
+
+
+def test_awaiting_what_belongs_to_asyncio_is_refused():
+    async def main():
+        loop = asyncio.new_event_loop()
+        try:
+            with pytest.raises(martlet.Misuse, match="awaited an object of type .*Future"):
+                await loop.create_future()
+        finally:
+            loop.close()
+        await martlet.asleep(0)
+        return "went on"
+
+    assert martlet.run(main) == "went on"
+
+
+def test_an_operation_is_used_once():
+    async def main():
+        ch = martlet.channel(3)
+        op = ch.asend(1)
+        await op
+        with pytest.raises(martlet.Misuse, match="was awaited already"):
+            await op
+        op = ch.asend(2)
+        await martlet.aselect(op)
+        with pytest.raises(martlet.Misuse, match="was given to a select already"):
+            await op
+        with pytest.raises(martlet.Misuse, match="used once"):
+            await martlet.aselect(op)
+        op = martlet.channel().areceive()
+
+        async def shares():
+            await op
+
+        sharing = martlet.spawn(shares)
+        while sharing.state != "blocked":
+            await martlet.ayield()
+        with pytest.raises(martlet.Misuse, match="by another tasklet already"):
+            await op
+        sharing.cancel()
+        with pytest.raises(martlet.Cancelled):
+            await sharing
+
+    martlet.run(main)
+
+
+def test_an_operation_that_nobody_awaits_warns():
+    async def main():
+        ch = martlet.channel(1)
+        with pytest.warns(RuntimeWarning, match=r"channel.asend\(\) was never awaited, so nothing was done"):
+            ch.asend(1)
+        assert ch.balance == 0
+
+    martlet.run(main)
+
+
+def test_a_tasklet_cannot_join_itself():
+    async def main():
+        refused(martlet.current().ajoin, "its own end")
+        with pytest.raises(martlet.Misuse, match="its own end"):
+            await martlet.current()
+
+    def blocking():
+        refused(martlet.current().join, "its own end")
+
+    martlet.run(main)
+    martlet.run(blocking)
+
+
+def test_spawn_needs_a_run_and_something_to_run():
+    refused(lambda: martlet.spawn(print), "inside of martlet.run")
+
+    async def main():
+        for wrong in (3, None, martlet.asleep(0), martlet.current()):
+            with pytest.raises(TypeError, match="a tasklet runs a coroutine or a function; found"):
+                martlet.spawn(wrong)
+        coroutine = other()
+        with pytest.raises(TypeError, match="has its arguments already"):
+            martlet.spawn(coroutine, 1)
+        await coroutine
+        with pytest.raises(TypeError, match="no argument 'nmae'"):
+            martlet.spawn(other, nmae="x")
+        with pytest.raises(TypeError, match="a name is a str"):
+            martlet.spawn(other, name=3)
+        with pytest.raises(TypeError):
+            martlet.spawn(other, 1, 2, 3)  # which takes none
+
+    with pytest.warns(RuntimeWarning, match="never awaited"):
+        martlet.run(main)
+
+
+def test_types_are_made_by_their_functions():
+    for one in (martlet.handle, martlet.operation):
+        with pytest.raises(TypeError, match="cannot create"):
+            one()
+
+
+def test_a_spawn_after_the_end_of_the_run_is_refused():
+    seen = []
+
+    def thread(go):
+        go.wait()
+        try:
+            martlet.spawn(other)
+        except martlet.Misuse as error:
+            seen.append(str(error))
+
+    go = threading.Event()
+    late = threading.Thread(target=thread, args=(go,))
+    late.start()
+    martlet.run(other)
+    go.set()
+    late.join()
+    assert len(seen) == 1
