@@ -1,0 +1,278 @@
+"""Compares what the benchmarks measure with the limits that martlet promises.
+
+    check.py BUILD/bench      the folder with the programs of a release build
+
+Prints a table and writes build/bench/check.json; exits with 1 when a limit does not hold.
+
+How noise is damped: all programs run in turn, round after round, in three blocks of five rounds. A block's figure is
+its median, and the lowest of the three medians is the value, so that a disturbance which lasts for less than a block
+or two does not decide. A ratio is taken within a round, between neighbours in time, and then treated alike. The spread
+is that of all single rounds. What takes seconds (memory, idling) runs once a block, and its value is the median.
+When others use more than 5% of the machine meanwhile, what one worker takes is judged by the process's processor time:
+a worker that has work never sleeps, so on a machine of one's own both are the same, and only the clock on the wall
+goes on while another process has the core. Such rows say "ns cpu". What two workers do has no such twin.
+"""
+
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+import platform
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BLOCKS = 3
+ROUNDS = 5
+QUIET = 0.05  # the share of the machine that others may use before processor time is what one worker is judged by
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One benchmark of one program, by name and by what is read of it."""
+
+    program: str
+    name: str
+    field: str = "real_time"
+
+
+@dataclasses.dataclass
+class Limit:
+    """A promise: a figure, or its ratio to another one, and what it may be at most."""
+
+    title: str
+    unit: str
+    most: float
+    case: Case
+    over: Case | None = None
+    slow: bool = False  # takes seconds: once a block
+
+    def twin(self):
+        """Returns the case that reads the processor time of what one worker does; None where there is no such thing."""
+        return dataclasses.replace(self.case, field="cpu_time") if self.unit == "ns" else None
+
+
+@dataclasses.dataclass
+class Finding:
+    """What became of one promise."""
+
+    title: str
+    unit: str
+    value: float
+    bound: str
+    low: float
+    high: float
+    holds: bool
+
+
+def timed(program, name):
+    return Case(program, f"{name}/process_time/real_time")
+
+
+def round_trip(kinds, workers):
+    return timed("channel-round_trip", f"round_trip<pair::{kinds}>/workers:{workers}/pairs:1")
+
+
+def burst(name, workers):
+    return timed("scheduler-burst", f"{name}/workers:{workers}")
+
+
+def eight(after_burst):
+    return timed("scheduler-burst", f"eight_of_5ms/workers:2/after_burst:{after_burst}")
+
+
+def parked(kind, count):
+    return Case("channel-parked", f"parked_{kind}/{count}/iterations:1", "bytes")
+
+
+LIMITS = [
+    Limit("round trip, one worker", "ns", 80, round_trip("coroutines", 1)),
+    Limit("round trip with a fiber, one worker", "ns", 0, round_trip("coroutine_and_fiber", 1)),
+    Limit("spawn and join, one worker", "ns", 30, timed("scheduler-spawn", "spawn_and_join/workers:1")),
+    Limit("yield, stackless", "ns", 10, timed("scheduler-yield", "yield<kind::stackless>")),
+    Limit("yield, stackful", "ns", 12, timed("scheduler-yield", "yield<kind::stackful>")),
+    Limit("yield, stackful, after an inexact division", "ns", 12,
+          timed("scheduler-yield", "yield<kind::stackful_after_division>")),
+    Limit("round trip, two workers to one", "x", 1.3, round_trip("coroutines", 2), round_trip("coroutines", 1)),
+    Limit("a million empty spawns in a scope, two workers to one", "x", 1.2,
+          burst("empty_in_a_scope", 2), burst("empty_in_a_scope", 1)),
+    Limit("a million empty spawns with handles, two workers to one", "x", 1.2,
+          burst("empty_with_handles", 2), burst("empty_with_handles", 1)),
+    Limit("eight tasks of 5 ms, two workers", "ms", 23, eight(0)),
+    Limit("eight tasks of 5 ms after a million empty ones", "ms", 23, eight(1)),
+    Limit("a parked task<void>, resident", "bytes", 192, parked("stackless", 1_000_000), slow=True),
+    Limit("a parked fiber with a guard, resident", "bytes", 4.4 * 1024, parked("stackful", 100_000), slow=True),
+    Limit("idle, 100,000 parked, processor time", "%", 0.1,
+          Case("scheduler-idle", "idle/workers:2/parked:100000/iterations:1/process_time/real_time", "cpu_percent"),
+          slow=True),
+]
+
+
+def run(folder, cases):
+    """Runs the named benchmarks once, and returns the figure of each case."""
+    found = {}
+    for program in dict.fromkeys(case.program for case in cases):
+        names = sorted({re.escape(case.name) for case in cases if case.program == program})
+        command = [str(folder / f"bench-{program}"), "--benchmark_format=json", "--benchmark_min_time=0.1",
+                   f"--benchmark_filter=^({'|'.join(names)})$"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if done.returncode != 0:
+            sys.exit(f"check: {' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}")
+        figures = {one["name"]: one for one in json.loads(done.stdout)["benchmarks"]}
+        for case in cases:
+            if case.program == program:
+                if case.name not in figures:
+                    sys.exit(f"check: bench-{program} has no benchmark {case.name}.")
+                found[case] = figures[case.name][case.field]
+                found[dataclasses.replace(case, field="cpu_time")] = figures[case.name]["cpu_time"]
+    return found
+
+
+def measure(folder, limits):
+    """Returns for each limit a list of blocks, each a list of values, and the same in processor time."""
+    values = [[] for _ in limits]
+    twins = [[] for _ in limits]
+    for _ in range(BLOCKS):
+        blocks = [[] for _ in limits]
+        twin_blocks = [[] for _ in limits]
+        for number in range(ROUNDS):
+            asked = [limit for limit in limits if number == 0 or not limit.slow]
+            found = run(folder, [case for limit in asked for case in (limit.case, limit.over) if case])
+            for limit, block, twin_block in zip(limits, blocks, twin_blocks):
+                if limit in asked:
+                    block.append(found[limit.case] / (found[limit.over] if limit.over else 1))
+                if limit.twin():
+                    twin_block.append(found[limit.twin()])
+        for i, block in enumerate(blocks):
+            values[i].append(block)
+            twins[i].append(twin_blocks[i])
+    return values, twins
+
+
+def judge(limit, blocks, twin_blocks, quiet):
+    by_cpu = not quiet and limit.twin() is not None
+    unit = limit.unit + (" cpu" if by_cpu else "")
+    blocks = twin_blocks if by_cpu else blocks
+    flat = [value for block in blocks for value in block]
+    value = statistics.median(flat) if limit.slow else min(statistics.median(block) for block in blocks)
+    bound = f"<= {limit.most:g}" if limit.most else ""
+    return Finding(limit.title, unit, value, bound, min(flat), max(flat), not limit.most or value <= limit.most)
+
+
+ECHO = re.compile(r"^ *(\d+) connections: .* ratio ([\d.]+) \(rounds ([\d.]+) to ([\d.]+)\), limit ([\d.]+)$", re.M)
+
+
+def echo(folder):
+    """Runs the echo, which compares itself with a plain loop, turn about."""
+    program = folder / "bench-net-echo"
+    done = subprocess.run([str(program), "--check"], stdout=subprocess.PIPE, text=True)
+    rows = ECHO.findall(done.stdout)
+    if not rows:
+        sys.exit(f"check: {program} --check printed no ratio (exit code {done.returncode}).")
+    for connections, ratio, low, high, least in rows:
+        yield Finding(f"echo of 64 bytes, {connections} connections, to an epoll loop", "x", float(ratio),
+                      f">= {float(least):g}", float(low), float(high), float(ratio) >= float(least))
+
+
+def busy_seconds():
+    with open("/proc/stat") as file:
+        user, nice, system, idle, wait, irq, softirq, steal = map(int, file.readline().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def own_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def output_of(*command):
+    try:
+        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT,
+                              check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def boost_version():
+    header = pathlib.Path("/usr/include/boost/version.hpp")
+    found = re.search(r'^#define BOOST_LIB_VERSION "(.*)"', header.read_text(), re.M) if header.exists() else None
+    return found.group(1) if found else "unknown"
+
+
+def surroundings(folder):
+    """What a figure has to be quoted with."""
+    info = folder.parent / "meson-info"
+    targets = json.loads((info / "intro-targets.json").read_text())
+    compiler = targets[0]["target_sources"][0]["compiler"]
+    options = {one["name"]: one["value"] for one in json.loads((info / "intro-buildoptions.json").read_text())}
+    if options["buildtype"] != "release":
+        sys.exit(f"check: {folder.parent} is a {options['buildtype']} build; the limits are those of a release build.")
+    model = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+    return {
+        "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "machine": model.group(1) if model else platform.processor(),
+        "processors": len(os.sched_getaffinity(0)),
+        "kernel": platform.release(),
+        "compiler": output_of(*compiler, "--version").split("\n")[0],
+        "switch": options["switch"],
+        "martlet": output_of("git", "describe", "--always", "--dirty"),
+        "boost": boost_version(),
+        "tbb": output_of("pkg-config", "--modversion", "tbb"),
+        "benchmark": output_of("pkg-config", "--modversion", "benchmark"),
+    }
+
+
+def number(value):
+    return f"{value:.4g}" if value < 1000 else f"{value:.0f}"
+
+
+def print_table(findings):
+    rows = [("", "value", "unit", "limit", "rounds", "")]
+    rows += [(f.title, number(f.value), f.unit, f.bound, f"{number(f.low)} .. {number(f.high)}",
+              "FAIL" if not f.holds else "pass" if f.bound else "") for f in findings]
+    widths = [max(len(row[i]) for row in rows) for i in range(6)]
+    for row in rows:
+        cells = [row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].ljust(widths[2]), row[3].ljust(widths[3]),
+                 row[4].rjust(widths[4]), row[5]]
+        print("  ".join(cells).rstrip())
+
+
+def main():
+    if len(sys.argv) != 2 or not pathlib.Path(sys.argv[1]).is_dir():
+        sys.exit(__doc__.split("\n\n")[1].strip())
+    folder = pathlib.Path(sys.argv[1]).resolve()
+    around = surroundings(folder)
+    start, busy, own = time.monotonic(), busy_seconds(), own_seconds()
+    values, twins = measure(folder, LIMITS)
+    echoes = list(echo(folder))
+    capacity = (time.monotonic() - start) * (os.cpu_count() or 1)
+    others = max(0.0, busy_seconds() - busy - (own_seconds() - own)) / capacity
+    around["used_by_others"] = round(others, 3)
+    findings = [judge(limit, blocks, twin, others <= QUIET) for limit, blocks, twin in zip(LIMITS, values, twins)]
+    findings += echoes
+
+    print(f"{around['machine']}, {around['processors']} processors, Linux {around['kernel']}, {around['compiler']}, "
+          f"martlet {around['martlet']}")
+    print(f"lowest of {BLOCKS} medians of {ROUNDS} rounds; others used {100 * others:.0f}% of the machine meanwhile")
+    print_table(findings)
+    target = ROOT / "build" / "bench" / "check.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps({"surroundings": around, "findings": [dataclasses.asdict(f) for f in findings],
+                                  "rounds": {limit.title: blocks for limit, blocks in zip(LIMITS, values)},
+                                  "rounds_cpu": {limit.title: blocks for limit, blocks in zip(LIMITS, twins)
+                                                 if limit.twin()}}, indent=2))
+    failed = [f.title for f in findings if not f.holds]
+    if failed and others > QUIET:
+        print(f"others used {100 * others:.0f}% of the machine: what takes more than one thread needs it alone; run it "
+              "again then")
+    print(f"{len(findings)} figures, {len(failed)} beyond their limits; {target.relative_to(ROOT)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

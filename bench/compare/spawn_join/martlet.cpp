@@ -1,0 +1,28 @@
+// One child after the other, each with a value that its parent waits for.
+#include <martlet/scheduler.hpp>
+
+#include "../support.hpp"
+
+namespace {
+
+constexpr long children = 1'000'000;
+
+[[gnu::noinline]] martlet::task<long> twice(long value) { co_return 2 * value; }
+
+martlet::task<long> parent() {
+  long sum = 0;
+  for (long i = 0; i < children; ++i) {
+    auto child = martlet::spawn(twice(i));
+    sum += co_await child.join();
+  }
+  co_return sum;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  return report(count, arguments, children, [](int threads) {
+    martlet::scheduler pool(threads);
+    return pool.block_on(parent()) == children * (children - 1);
+  });
+}
