@@ -10,6 +10,8 @@ import sys
 import xml.etree.ElementTree as xml
 
 DOCTEST = re.compile(r"^\[doctest\] test cases:\s*(\d+) \|\s*(\d+) passed \|\s*(\d+) failed \|\s*(\d+) skipped", re.M)
+COMPLAINT = re.compile(r"^\S.*: (?:FATAL )?ERROR: .*$", re.M)
+MOST_SHOWN = 5  # of one program; its whole output stands further up in the log
 
 
 def of_program(test):
@@ -36,6 +38,8 @@ def of_meson(path):
             counts = of_program(test)
             if counts[1]:
                 print(f"failed: {test['name']} ({test['result']}, exit status {test['returncode']})", file=sys.stderr)
+                for complaint in COMPLAINT.findall(test.get("stdout") or "")[:MOST_SHOWN]:
+                    print(f"failed:   {complaint}", file=sys.stderr)
             yield counts
 
 
@@ -43,6 +47,9 @@ def of_junit(path):
     for suite in xml.parse(path).getroot().iter("testsuite"):
         total, failures, errors, skipped = (int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped"))
         failed = failures + errors
+        for case in suite.iter("testcase"):
+            if case.find("failure") is not None or case.find("error") is not None:
+                print(f"failed: {case.get('classname')} {case.get('name')}", file=sys.stderr)
         yield max(total - failed - skipped, 0), failed, skipped
 
 

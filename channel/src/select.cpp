@@ -1,12 +1,22 @@
 #include <martlet/channel/select.hpp>
 
 #include <algorithm>
+#include <cstdint>
 
 namespace martlet::detail {
 namespace {
 
 // How many locks a select lets go of without allocating: their list has to be copied out of the operation first.
 constexpr std::size_t copied_in_place = 32;
+
+// A plain thread has no generator of its own, so it mixes the cycle counter, whose low bits alone follow the rhythm of the
+// code around them. Source: the finalizer of SplitMix64; Steele, Lea, Flood, OOPSLA 2014, doi:10.1145/2660193.2660195.
+std::size_t random_on_thread() noexcept {
+  std::uint64_t mixed = base::cycles();
+  mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9U;
+  mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebU;
+  return static_cast<std::size_t>(mixed ^ (mixed >> 31));
+}
 
 }  // namespace
 
@@ -34,7 +44,7 @@ void select_wait::unlock_all(std::span<wait_core* const> cores) noexcept {
 bool select_wait::try_all(tasklet* owner, tasklet*& wake) {
   const std::size_t count = cases_.size();
   host* here = owner->root()->kind_ == kind::thread ? nullptr : owner->root()->at();
-  const std::size_t from = here == nullptr ? static_cast<std::size_t>(base::cycles() >> 4) : here->random();
+  const std::size_t from = here == nullptr ? random_on_thread() : here->random();
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t index = (from + i) % count;
     if (cases_[index].core != nullptr && cases_[index].try_now(cases_[index].node, wake)) {
