@@ -1,6 +1,7 @@
 """What all Python tests share."""
 
 import faulthandler
+import os
 import sys
 import sysconfig
 
@@ -10,11 +11,17 @@ free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED")) and not sys._i
 
 # How many seconds a test may take before it is taken for hung: its stacks are printed and the process ends.
 hung_after = 120
+real_stderr = None
+
+
+def pytest_configure():
+    global real_stderr
+    real_stderr = os.dup(2)  # what a test prints is captured, and would be lost with the process
 
 
 @pytest.fixture(autouse=True)
 def watchdog():
-    faulthandler.dump_traceback_later(hung_after, exit=True)
+    faulthandler.dump_traceback_later(hung_after, exit=True, file=real_stderr)
     yield
     faulthandler.cancel_dump_traceback_later()
 

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 import types
 
 import martlet
@@ -94,6 +95,7 @@ def test_a_collector_that_runs_all_the_time_stops_nobody(workers):
     def collect(until):
         while not until.closed:
             gc.collect()
+            time.sleep(0.001)  # without a gap the workers of a busy machine hardly get to run between two collections
 
     async def main():
         rounds, links = 60, [martlet.channel() for _ in range(20)]
