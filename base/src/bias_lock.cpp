@@ -14,9 +14,9 @@ void bias_lock::enter_slowly() noexcept {
         sched_yield();  // the borrower may need our core to get on
       }
     }
-    busy_.store(1, relaxed);                           // [bias.look]
+    busy_.store(1, relaxed);  // [bias.look]
     light_fence();
-    if (claimed_.load(acquire) == 0) {                 // [bias.look] [bias.borrower]
+    if (claimed_.load(acquire) == 0) {  // [bias.look] [bias.borrower]
       return;
     }
   }

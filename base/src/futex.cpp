@@ -18,8 +18,8 @@ bool futex_wait(const futex_word& word, std::uint32_t expected, instant deadline
     until = &limit;
   }
   // FUTEX_WAIT_BITSET takes an absolute time of the monotonic clock, which FUTEX_WAIT does not.
-  const long result = syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, expected, until, nullptr,
-                              FUTEX_BITSET_MATCH_ANY);
+  const long result =
+      syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, expected, until, nullptr, FUTEX_BITSET_MATCH_ANY);
   return !(result == -1 && errno == ETIMEDOUT);
 }
 

@@ -57,7 +57,8 @@ void buffered(benchmark::State& state) {
 }
 BENCHMARK(buffered)
     ->ArgNames({"workers", "capacity", "sides"})
-    ->MeasureProcessCPUTime()->UseRealTime()
+    ->MeasureProcessCPUTime()
+    ->UseRealTime()
     ->Args({1, 1, 1})
     ->Args({1, 64, 1})
     ->Args({1, 4096, 1})

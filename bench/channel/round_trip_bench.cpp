@@ -61,8 +61,8 @@ void round_trip(benchmark::State& state) {
       channel<long>& back = channels[2 * i + 1];
       answering[i] = Kinds == pair::coroutines ? pool.spawn(answer(there, back))
                                                : pool.spawn([&] { answer_blocking(there, back); });
-      asking[i] = Kinds == pair::fibers ? pool.spawn([&] { return ask_blocking(there, back); })
-                                        : pool.spawn(ask(there, back));
+      asking[i] =
+          Kinds == pair::fibers ? pool.spawn([&] { return ask_blocking(there, back); }) : pool.spawn(ask(there, back));
     }
     for (std::size_t i = 0; i < pairs; ++i) {
       martlet::bench::require(pool.block_on(std::move(asking[i])) == 0, "every reply is its request plus one");
@@ -71,7 +71,9 @@ void round_trip(benchmark::State& state) {
   }
 }
 
-void cases(benchmark::internal::Benchmark* of) { of->ArgNames({"workers", "pairs"})->MeasureProcessCPUTime()->UseRealTime(); }
+void cases(benchmark::internal::Benchmark* of) {
+  of->ArgNames({"workers", "pairs"})->MeasureProcessCPUTime()->UseRealTime();
+}
 BENCHMARK(round_trip<pair::coroutines>)->Apply(cases)->Args({1, 1})->Args({2, 1})->Args({1, 64})->Args({2, 64});
 BENCHMARK(round_trip<pair::coroutine_and_fiber>)->Apply(cases)->Args({1, 1})->Args({2, 1});
 BENCHMARK(round_trip<pair::fibers>)->Apply(cases)->Args({1, 1})->Args({2, 1});

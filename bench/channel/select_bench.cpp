@@ -53,8 +53,20 @@ void receive_of_two(benchmark::State& state) {
     pool.block_on(std::move(sender));
   }
 }
-BENCHMARK(receive_of_two<true>)->Name("select_of_two")->ArgName("workers")->MeasureProcessCPUTime()->UseRealTime()->Arg(1)->Arg(2);
-BENCHMARK(receive_of_two<false>)->Name("receive_of_one")->ArgName("workers")->MeasureProcessCPUTime()->UseRealTime()->Arg(1)->Arg(2);
+BENCHMARK(receive_of_two<true>)
+    ->Name("select_of_two")
+    ->ArgName("workers")
+    ->MeasureProcessCPUTime()
+    ->UseRealTime()
+    ->Arg(1)
+    ->Arg(2);
+BENCHMARK(receive_of_two<false>)
+    ->Name("receive_of_one")
+    ->ArgName("workers")
+    ->MeasureProcessCPUTime()
+    ->UseRealTime()
+    ->Arg(1)
+    ->Arg(2);
 
 }  // namespace
 

@@ -62,8 +62,7 @@ BENCHMARK(empty_with_handles)->ArgName("workers")->MeasureProcessCPUTime()->UseR
 // 5 ms of a processor, whatever else the machine does meanwhile.
 task<> compute() {
   const double end = cpu_seconds(CLOCK_THREAD_CPUTIME_ID) + 0.005;
-  while (cpu_seconds(CLOCK_THREAD_CPUTIME_ID) < end) {
-  }
+  while (cpu_seconds(CLOCK_THREAD_CPUTIME_ID) < end) {}
   co_return;
 }
 
@@ -91,7 +90,8 @@ void eight_of_5ms(benchmark::State& state) {
 }
 BENCHMARK(eight_of_5ms)
     ->ArgNames({"workers", "after_burst"})
-    ->MeasureProcessCPUTime()->UseRealTime()
+    ->MeasureProcessCPUTime()
+    ->UseRealTime()
     ->Unit(benchmark::kMillisecond)
     ->Args({1, 0})
     ->Args({2, 0})

@@ -48,8 +48,13 @@ void idle(benchmark::State& state) {
     pool.block_on(std::move(one));
   }
 }
-BENCHMARK(idle)->ArgNames({"workers", "parked"})->MeasureProcessCPUTime()->UseRealTime()->Iterations(1)->Unit(benchmark::kMillisecond)->Args(
-    {2, 100'000});
+BENCHMARK(idle)
+    ->ArgNames({"workers", "parked"})
+    ->MeasureProcessCPUTime()
+    ->UseRealTime()
+    ->Iterations(1)
+    ->Unit(benchmark::kMillisecond)
+    ->Args({2, 100'000});
 
 task<> stamp(channel<clock_type::time_point>& sent, std::vector<double>& late_us) {
   while (auto when = co_await sent.receive()) {

@@ -52,9 +52,27 @@ void child(benchmark::State& state) {
                             "every child was a tasklet");
   }
 }
-BENCHMARK(child<await_each>)->Name("await_child")->ArgName("workers")->MeasureProcessCPUTime()->UseRealTime()->Arg(1)->Arg(2);
-BENCHMARK(child<spawn_each>)->Name("spawn_and_join")->ArgName("workers")->MeasureProcessCPUTime()->UseRealTime()->Arg(1)->Arg(2);
-BENCHMARK(child<spawn_each_stackful>)->Name("spawn_and_join_stackful")->ArgName("workers")->MeasureProcessCPUTime()->UseRealTime()->Arg(1)->Arg(2);
+BENCHMARK(child<await_each>)
+    ->Name("await_child")
+    ->ArgName("workers")
+    ->MeasureProcessCPUTime()
+    ->UseRealTime()
+    ->Arg(1)
+    ->Arg(2);
+BENCHMARK(child<spawn_each>)
+    ->Name("spawn_and_join")
+    ->ArgName("workers")
+    ->MeasureProcessCPUTime()
+    ->UseRealTime()
+    ->Arg(1)
+    ->Arg(2);
+BENCHMARK(child<spawn_each_stackful>)
+    ->Name("spawn_and_join_stackful")
+    ->ArgName("workers")
+    ->MeasureProcessCPUTime()
+    ->UseRealTime()
+    ->Arg(1)
+    ->Arg(2);
 
 }  // namespace
 

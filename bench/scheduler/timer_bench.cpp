@@ -48,7 +48,8 @@ void timers(benchmark::State& state) {
 }
 BENCHMARK(timers)
     ->ArgNames({"workers", "timers"})
-    ->MeasureProcessCPUTime()->UseRealTime()
+    ->MeasureProcessCPUTime()
+    ->UseRealTime()
     ->Iterations(1)
     ->Unit(benchmark::kMillisecond)
     ->Args({1, 100'000})

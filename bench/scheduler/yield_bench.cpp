@@ -47,10 +47,9 @@ enum class kind { stackless, stackful, stackful_after_division };
 
 martlet::task<> both_of(turns& shared, kind what) {
   auto start = [&](int who) {
-    return what == kind::stackless ? martlet::spawn(alternate(shared, who))
-                                   : martlet::spawn([&shared, who, what] {
-                                       alternate_blocking(shared, who, what == kind::stackful_after_division);
-                                     });
+    return what == kind::stackless ? martlet::spawn(alternate(shared, who)) : martlet::spawn([&shared, who, what] {
+      alternate_blocking(shared, who, what == kind::stackful_after_division);
+    });
   };
   auto first = start(0);
   auto second = start(1);

@@ -112,7 +112,7 @@ bool select_wait::publish() noexcept {
   root->word_.store(tasklet::bits(tag::select), base::release);  // [word.park] [cancel.look]
   base::light_fence();
   bool waits = true;
-  if (root->is_cancelled()) [[unlikely]] {                       // [cancel.look]
+  if (root->is_cancelled()) [[unlikely]] {  // [cancel.look]
     auto word = tasklet::bits(tag::select);
     waits = !root->word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::acq_rel);  // [select.claim]
   }

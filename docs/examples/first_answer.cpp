@@ -19,7 +19,7 @@ martlet::task<bool> gives_up(martlet::channel<std::string>& silent) {
   try {
     co_await martlet::within(10ms, silent.receive());
   } catch (const martlet::deadline_passed&) {
-    co_return true;                                            // nothing was received, nothing is lost
+    co_return true;  // nothing was received, nothing is lost
   }
   co_return false;
 }
@@ -29,7 +29,7 @@ int main() {
   martlet::channel<std::string> near;
   martlet::channel<std::string> far;
   auto answer = pool.spawn(ask(near, far));
-  martlet::await(far.send("far was first"));                   // a plain thread may use channels too
+  martlet::await(far.send("far was first"));  // a plain thread may use channels too
   const bool is_right = pool.block_on(std::move(answer)) == "far was first";
   return is_right && pool.block_on(gives_up(near)) ? 0 : 1;
 }

@@ -8,15 +8,15 @@ martlet::task<int> square(int n) {
   if (n > 3) {
     throw std::out_of_range("too large: " + std::to_string(n));
   }
-  co_return n * n;
+  co_return n* n;
 }
 
 martlet::task<int> sum_of_squares(int count) {
   co_return co_await martlet::in_scope([&](martlet::scope& children) -> martlet::task<int> {
     int total = 0;
     for (int n = 1; n <= count; ++n) {
-      auto child = children.spawn(square(n));                  // runs on any worker
-      total += co_await child.join();                          // its value, or what it threw
+      auto child = children.spawn(square(n));  // runs on any worker
+      total += co_await child.join();          // its value, or what it threw
     }
     co_return total;
   });
@@ -29,7 +29,7 @@ int main() {
   }
   try {
     pool.block_on(sum_of_squares(4));
-  } catch (const martlet::scope_failed& failed) {              // the child's error, and the body's that joined it
+  } catch (const martlet::scope_failed& failed) {  // the child's error, and the body's that joined it
     return failed.errors().size() == 2 ? 0 : 2;
   }
   return 3;

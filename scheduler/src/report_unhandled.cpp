@@ -32,8 +32,8 @@ void report_unhandled(const scheduler_options& options, const std::exception_ptr
     options.on_unhandled(error, where);
     return;
   }
-  const std::string line = "martlet: a tasklet spawned at " + where.text() +
-                           " failed and nobody joined it: " + text_of(error) + '\n';
+  const std::string line =
+      "martlet: a tasklet spawned at " + where.text() + " failed and nobody joined it: " + text_of(error) + '\n';
   std::fputs(line.c_str(), stderr);
 }
 

@@ -44,6 +44,19 @@ class ring_buffer {
     return items_[at & mask_];
   }
 
+  /// Takes the first and puts `item` behind the last; there must be a first.
+  T rotate(T item) noexcept {
+    const std::size_t first = head();
+    const std::size_t last = tail();
+    const std::size_t mask = mask_;
+    T* const items = items_.get();
+    T taken = items[first & mask];
+    items[last & mask] = item;  // in a full ring that is where the first was
+    set_head(first + 1);
+    set_tail(last + 1);
+    return taken;
+  }
+
   /// Gives a large array back once nothing is in it.
   void trim() noexcept {
     if (mask_ >= kept && empty()) [[unlikely]] {

@@ -6,9 +6,10 @@ namespace martlet {
 
 scheduler::scheduler(scheduler_options options) {
   if (options.workers < -1 || options.lent_threads < 0 || options.workers + options.lent_threads == 0) {
-    throw misuse("scheduler_options: workers is -1 (one per processor) or a count, lent_threads a count, and at least "
-                 "one thread must be possible; found workers = " +
-                 std::to_string(options.workers) + ", lent_threads = " + std::to_string(options.lent_threads));
+    throw misuse(
+        "scheduler_options: workers is -1 (one per processor) or a count, lent_threads a count, and at least "
+        "one thread must be possible; found workers = " +
+        std::to_string(options.workers) + ", lent_threads = " + std::to_string(options.lent_threads));
   }
   queue_ = std::make_unique<detail::stealing>(options);
 }
@@ -23,8 +24,9 @@ void scheduler::run_until(detail::tasklet* who) { queue_->run_until(who); }
 
 void scheduler::refuse_inside(const char* what) {
   if (detail::current_host() != nullptr) {
-    throw misuse(std::string(what) + ": this thread runs tasklets, and blocking it could block the one that is waited "
-                                     "for; await the handle instead");
+    throw misuse(std::string(what) +
+                 ": this thread runs tasklets, and blocking it could block the one that is waited "
+                 "for; await the handle instead");
   }
 }
 

@@ -11,9 +11,9 @@
 namespace martlet::detail {
 namespace {
 
-constexpr int budget = 128;                      // waits that may succeed at once before a tasklet yields
-constexpr std::uint64_t young_us = 20;           // what is offered for less than this wakes nobody
-constexpr std::uint64_t poll_us = 50;            // between two looks at the driver of a busy worker
+constexpr int budget = 128;             // waits that may succeed at once before a tasklet yields
+constexpr std::uint64_t young_us = 20;  // what is offered for less than this wakes nobody
+constexpr std::uint64_t poll_us = 50;   // between two looks at the driver of a busy worker
 
 }  // namespace
 
@@ -125,7 +125,8 @@ void stealing::spawn(tasklet* who, host* here) {
   if (draining_.load(base::relaxed)) [[unlikely]] {
     who->cancel_.store(1, base::relaxed);
   }
-  who->word_.store(tasklet::bits(tag::runnable), base::release);  // [word.spawn] the record, for whoever walks the slabs
+  who->word_.store(tasklet::bits(tag::runnable),
+                   base::release);  // [word.spawn] the record, for whoever walks the slabs
   if (w != nullptr) {
     w->put_fresh(who);
     share(*w);
@@ -190,6 +191,29 @@ void stealing::wake_one(worker* waker) noexcept {
 
 // ---- the loop
 
+inline void stealing::begin_turn(worker& w, tasklet* root) noexcept {
+  root->host_.store(&w, base::relaxed);
+  w.current_.store(root, base::relaxed);
+  w.ticks_.store(w.ticks_.load(base::relaxed) + 1, base::relaxed);
+  w.budget_ = budget;
+}
+
+// What is not simply the next one's turn is left to the loop: a look around, a handoff, work to be offered, a thread
+// state to be detached.
+tasklet* stealing::rotate(tasklet* who, tasklet* root, host& here) noexcept {
+  auto& w = static_cast<worker&>(here);
+  if (w.until_look_ == 1 || root->is_pinned_ || w.handoff_ != nullptr || w.detach_ != nullptr || somebody_idle())
+      [[unlikely]] {
+    return nullptr;
+  }
+  tasklet* next = w.rotate(who);
+  if (next != nullptr) [[likely]] {
+    --w.until_look_;
+    begin_turn(w, next->root());
+  }
+  return next;
+}
+
 // Inlined into the loop, which never returns: a fiber's switch comes back by a jump, after which the processor predicts
 // every return wrong that answers a call made before.
 [[gnu::always_inline]] inline void stealing::dispatch(worker& w, tasklet* who) noexcept {
@@ -197,14 +221,11 @@ void stealing::wake_one(worker* waker) noexcept {
   if (w.detach_ != nullptr && root->kind_ != kind::python) [[unlikely]] {
     w.detach_(w);
   }
-  root->host_.store(&w, base::relaxed);
-  w.current_.store(root, base::relaxed);
-  w.ticks_.store(w.ticks_.load(base::relaxed) + 1, base::relaxed);
-  w.budget_ = budget;
-  who->resume();
-  while (w.transfer_ != nullptr) {
-    std::exchange(w.transfer_, nullptr)->resume();
-  }
+  begin_turn(w, root);
+  do {
+    who->resume();
+    who = std::exchange(w.transfer_, nullptr);
+  } while (who != nullptr);
 }
 
 // Commands are obeyed when the worker looks around, which it does at once after it had nothing to do.

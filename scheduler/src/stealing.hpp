@@ -23,6 +23,7 @@ class stealing final : public run_queue, private failure_listener {
   ~stealing() override;
 
   void ready(tasklet* who, tasklet* root, host* here, turn when) noexcept override;
+  tasklet* rotate(tasklet* who, tasklet* root, host& here) noexcept override;
   void spawn(tasklet* who, host* here) override;
   void run_until(tasklet* who) override;
   void drain() noexcept override;
@@ -51,6 +52,7 @@ class stealing final : public run_queue, private failure_listener {
   void occupy(worker& w);
   void vacate(worker& w);
   void loop(worker& w);
+  static void begin_turn(worker& w, tasklet* root) noexcept;
   static void dispatch(worker& w, tasklet* who) noexcept;
   void obey();
   bool must_end(const worker& w) const noexcept { return w.leave_ || command_.load(base::acquire) == command::stop; }
@@ -81,7 +83,7 @@ class stealing final : public run_queue, private failure_listener {
 
   const scheduler_options options_;
   const unsigned threads_wanted_;
-  const bool is_alone_;                          // one worker and nobody lends another: nobody to share with
+  const bool is_alone_;  // one worker and nobody lends another: nobody to share with
   const std::uint64_t spin_cycles_;
   const std::uint64_t cycles_per_us_;
   std::vector<std::unique_ptr<worker>> workers_;
@@ -90,21 +92,21 @@ class stealing final : public run_queue, private failure_listener {
 
   // Read at every tick, written rarely.
   alignas(128) base::atomic<command> command_{command::run};
-  base::atomic<std::uint32_t> idle_{0};          // workers that search, nap or sleep
+  base::atomic<std::uint32_t> idle_{0};  // workers that search, nap or sleep
 
   alignas(128) base::atomic<std::uint32_t> searching_{0};
   base::atomic<std::uint32_t> napping_{0};
-  base::atomic<std::uint32_t> running_{0};       // threads in the loop that are not paused
-  base::atomic<std::uint64_t> not_before_{0};    // in cycles: stealing does not pay until then
-  base::atomic<std::uint32_t> visitors_{0};      // threads of others that are handing work in
+  base::atomic<std::uint32_t> running_{0};     // threads in the loop that are not paused
+  base::atomic<std::uint64_t> not_before_{0};  // in cycles: stealing does not pay until then
+  base::atomic<std::uint32_t> visitors_{0};    // threads of others that are handing work in
   base::atomic<std::uint64_t> foreign_spawned_{0};
   base::atomic<std::uint64_t> foreign_wakes_{0};
-  base::futex_word changed_{0};                  // raised when a worker pauses or leaves
-  base::futex_word resumed_{0};                  // raised when the command changes
+  base::futex_word changed_{0};  // raised when a worker pauses or leaves
+  base::futex_word resumed_{0};  // raised when the command changes
   base::atomic<bool> draining_{false};
-  base::atomic<std::uint32_t> orphans_{0};       // unoccupied lent workers that still have timers or sockets
+  base::atomic<std::uint32_t> orphans_{0};  // unoccupied lent workers that still have timers or sockets
 
-  class outermost;                               // the scope of what was spawned outside of any
+  class outermost;  // the scope of what was spawned outside of any
   std::unique_ptr<outermost> outermost_;
 };
 

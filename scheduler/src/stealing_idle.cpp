@@ -7,7 +7,7 @@
 namespace martlet::detail {
 namespace {
 
-constexpr std::uint64_t poor_ns = 150;           // a thief that gains less than this a task backs off
+constexpr std::uint64_t poor_ns = 150;  // a thief that gains less than this a task backs off
 constexpr std::uint64_t shortest_backoff_us = 20;
 constexpr std::uint64_t longest_backoff_us = 2000;
 constexpr unsigned naps_without_activity = 40;
@@ -38,8 +38,8 @@ tasklet* stealing::find(worker& w) {
     }
     is_first = false;
     std::uint32_t nobody = 0;
-    const bool naps = !is_alone_ && quiet_naps < naps_without_activity &&
-                      napping_.compare_exchange_strong(nobody, 1, base::acq_rel);
+    const bool naps =
+        !is_alone_ && quiet_naps < naps_without_activity && napping_.compare_exchange_strong(nobody, 1, base::acq_rel);
     w.sleep_.store(naps ? worker::sleep_state::napping : worker::sleep_state::asleep, base::seq_cst);  // [sleep.look]
     if (!sees_work(w)) {
       base::instant deadline = next_event(w);

@@ -37,19 +37,19 @@ tasklet* worker::take_oldest() noexcept {
   if (tasklet* who = shared_.take(); who != nullptr) {
     return who;
   }
-  bias_.enter();
+  queues_.enter();
   tasklet* who = !woken_.empty() ? woken_.pop_front() : !fresh_.empty() ? fresh_.pop_front() : nullptr;
-  bias_.leave();
+  queues_.leave();
   return who;
 }
 
 tasklet* worker::take_any() noexcept {
-  bias_.enter();
+  queues_.enter();
   tasklet* who = slot_.exchange(nullptr, base::relaxed);
   if (who == nullptr && private_size() != 0) {
     who = pop_oldest();
   }
-  bias_.leave();
+  queues_.leave();
   return who != nullptr ? who : shared_.take();
 }
 
@@ -63,12 +63,12 @@ bool worker::offer_some() noexcept {
   if (private_size() < 2 || !shared_.empty()) {
     return false;
   }
-  bias_.enter();
+  queues_.enter();
   const std::size_t there = private_size();  // a borrower may have been here
   if (there >= 2) {
     offer(there / 2);
   }
-  bias_.leave();
+  queues_.leave();
   return there >= 2;
 }
 
@@ -96,7 +96,7 @@ tasklet* worker::take_pinned() noexcept {
 }
 
 std::uint32_t worker::borrow(tasklet** items, std::uint32_t most) noexcept {
-  if (!bias_.try_borrow()) {
+  if (!queues_.try_borrow()) {
     return 0;
   }
   std::uint32_t count = 0;
@@ -108,7 +108,7 @@ std::uint32_t worker::borrow(tasklet** items, std::uint32_t most) noexcept {
     items[count++] = who;
     slot_.store(nullptr, base::relaxed);
   }
-  bias_.give_back();
+  queues_.give_back();
   return count;
 }
 

@@ -24,7 +24,7 @@ namespace martlet::detail {
 ///   woken   woken or yielded here, oldest first
 ///   shared  what is offered to the others: the oldest of the two above
 ///   pinned  what must run here, oldest first; an inbox before it takes what was made ready elsewhere
-/// The first three are private: the owner uses them under its own bias lock, which costs it no atomic operation, and
+/// The first three are private: the owner uses them under `queues_`, its own bias lock, which costs no atomic operation, and
 /// a watcher that finds the owner inside one tasklet for long borrows the lock and takes from them.
 class alignas(128) worker final : public host {
  public:
@@ -43,6 +43,11 @@ class alignas(128) worker final : public host {
   /// Takes what should run now out of the private queues and what is offered; null when both are empty.
   tasklet* take_local() noexcept;
 
+  /// Puts `who` behind all others and takes the next, in one go; `queues_` is held afterwards.
+  ///
+  /// Returns   null, with nothing done and nothing held, when the next is not simply the oldest of the woken ones.
+  tasklet* rotate(tasklet* who) noexcept;
+
   /// Takes the oldest that is there, so that nothing waits for ever behind newer work.
   tasklet* take_oldest() noexcept;
 
@@ -54,7 +59,7 @@ class alignas(128) worker final : public host {
   /// Takes all that is here, for a thread that leaves.
   tasklet* take_any() noexcept;
 
-  void put_pinned(tasklet* who) noexcept;   // behind the others that must run here
+  void put_pinned(tasklet* who) noexcept;  // behind the others that must run here
 
   /// Moves the inbox into the owner's queue and takes the oldest that must run here.
   tasklet* take_pinned() noexcept;
@@ -75,25 +80,25 @@ class alignas(128) worker final : public host {
 
   enum class sleep_state : std::uint32_t { awake, napping, asleep };
 
-  const base::atomic<std::uint32_t>& idle_;        // of the pool: workers that search, nap or sleep
-  const bool is_alone_;                            // nobody to share with, ever
+  const base::atomic<std::uint32_t>& idle_;  // of the pool: workers that search, nap or sleep
+  const bool is_alone_;                      // nobody to share with, ever
   const unsigned index_;
-  const bool is_lent_;                             // runs on a thread that called run_here
-  base::spin_lock attended_;                       // who serves driver and timers: the occupant, or for an orphan anybody
-  base::atomic<bool> is_occupied_{false};          // a thread is in the loop
-  base::atomic<bool> is_lent_out_{false};          // run_here has taken it
-  bool was_lent_ = false;                          // ever; read when nobody can lend any more
-  bool is_orphan_ = false;                         // was left with timers or sockets once
-  bool leave_ = false;                             // a lent thread's way out; set by a tasklet pinned here
-  tasklet* handoff_ = nullptr;                     // runs next, at once: its waker has ended
-  bool has_search_ = false;                        // holds the pool's one search
+  const bool is_lent_;                     // runs on a thread that called run_here
+  base::spin_lock attended_;               // who serves driver and timers: the occupant, or for an orphan anybody
+  base::atomic<bool> is_occupied_{false};  // a thread is in the loop
+  base::atomic<bool> is_lent_out_{false};  // run_here has taken it
+  bool was_lent_ = false;                  // ever; read when nobody can lend any more
+  bool is_orphan_ = false;                 // was left with timers or sockets once
+  bool leave_ = false;                     // a lent thread's way out; set by a tasklet pinned here
+  tasklet* handoff_ = nullptr;             // runs next, at once: its waker has ended
+  bool has_search_ = false;                // holds the pool's one search
 
-  base::atomic<std::uint64_t> ticks_{0};           // tasklets resumed; others read it to see whether it moves
-  std::uint32_t interval_ = 64;                    // ticks between looks at clock, driver and injector
+  base::atomic<std::uint64_t> ticks_{0};  // tasklets resumed; others read it to see whether it moves
+  std::uint32_t interval_ = 64;           // ticks between looks at clock, driver and injector
   std::uint32_t until_look_ = 64;
-  std::uint64_t last_look_ = 0;                    // in cycles
-  std::uint64_t last_poll_ = 0;                    // in cycles
-  std::uint64_t offered_at_ = 0;                   // in cycles; 0: nothing is offered, or somebody was woken for it
+  std::uint64_t last_look_ = 0;   // in cycles
+  std::uint64_t last_poll_ = 0;   // in cycles
+  std::uint64_t offered_at_ = 0;  // in cycles; 0: nothing is offered, or somebody was woken for it
 
   // Counted by the owner with plain additions; others sum them up.
   struct counters {
@@ -104,14 +109,14 @@ class alignas(128) worker final : public host {
   std::uint64_t stole_at_ = 0;
   std::uint32_t stole_count_ = 0;
   std::uint64_t backoff_ = 0;
-  std::vector<std::uint64_t> seen_ticks_;          // of the others, at the last nap
+  std::vector<std::uint64_t> seen_ticks_;  // of the others, at the last nap
 
   alignas(128) base::atomic<sleep_state> sleep_{sleep_state::awake};
   base::atomic<std::uint32_t> inbox_size_{0};
   base::spin_lock inbox_lock_;
   std::vector<tasklet*> inbox_;
   base::atomic<driver*> driver_;
-  std::vector<std::unique_ptr<driver>> drivers_;   // the present one last; earlier ones may still be notified
+  std::vector<std::unique_ptr<driver>> drivers_;  // the present one last; earlier ones may still be notified
   timer_wheel timers_;
   shared_ring<tasklet*> shared_;
 
@@ -125,49 +130,58 @@ class alignas(128) worker final : public host {
   void offer_rest() noexcept;
   tasklet* take_last_resort() noexcept;
 
-  alignas(128) base::bias_lock bias_;
-  base::atomic<tasklet*> slot_{nullptr};           // atomic only because a watcher glances at it
+  alignas(128) base::atomic<tasklet*> slot_{nullptr};  // atomic only because a watcher glances at it
   std::uint32_t slot_runs_ = 0;
   ring_buffer<tasklet*> fresh_;
   ring_buffer<tasklet*> woken_;
-  ring_buffer<tasklet*> pinned_;                   // nobody else ever looks into it
-  bool pinned_turn_ = false;                       // pinned and others take turns
+  ring_buffer<tasklet*> pinned_;  // nobody else ever looks into it
+  bool pinned_turn_ = false;      // pinned and others take turns
 };
 
 // Each of these is inside the bias lock for as long as it touches what is private.
 
 inline void worker::put_next(tasklet* who) noexcept {
-  bias_.enter();
+  queues_.enter();
   if (tasklet* earlier = slot_.load(base::relaxed); earlier != nullptr) {
     woken_.push_back(earlier);
   }
   slot_.store(who, base::relaxed);
-  bias_.leave();
+  queues_.leave();
 }
 
 inline void worker::put_last(tasklet* who) noexcept {
-  bias_.enter();
+  queues_.enter();
   woken_.push_back(who);
-  bias_.leave();
+  queues_.leave();
 }
 
 inline void worker::put_fresh(tasklet* who) noexcept {
-  bias_.enter();
+  queues_.enter();
   fresh_.push_back(who);
-  bias_.leave();
+  queues_.leave();
 }
 
 inline void worker::put_pinned(tasklet* who) noexcept { pinned_.push_back(who); }
+
+inline tasklet* worker::rotate(tasklet* who) noexcept {
+  queues_.enter();
+  if (slot_.load(base::relaxed) == nullptr && fresh_.empty() && !woken_.empty() && pinned_.empty()) [[likely]] {
+    slot_runs_ = 0;
+    return woken_.rotate(who);
+  }
+  queues_.leave();
+  return nullptr;
+}
 
 inline tasklet* worker::take_local() noexcept {
   if (!pinned_.empty() && (pinned_turn_ = !pinned_turn_)) [[unlikely]] {
     return pinned_.pop_front();
   }
-  bias_.enter();
+  queues_.enter();
   if (tasklet* who = slot_.load(base::relaxed); who != nullptr) {
     slot_.store(nullptr, base::relaxed);
     if (++slot_runs_ < slot_cap || private_size() == 0) [[likely]] {
-      bias_.leave();
+      queues_.leave();
       return who;
     }
     woken_.push_back(who);
@@ -185,7 +199,7 @@ inline tasklet* worker::take_local() noexcept {
   if (who != nullptr && !is_alone_ && idle_.load(base::relaxed) != 0) [[unlikely]] {
     offer_rest();
   }
-  bias_.leave();
+  queues_.leave();
   return who != nullptr ? who : take_last_resort();
 }
 

@@ -67,33 +67,32 @@ asm(R"(
   .cfi_endproc
 .endm
 
-# (void** other): saves this side, goes on with the other, leaves this side's stack pointer in *other.
+# (void** left, void* entered): saves this side, leaves its stack pointer in *left, goes on with the other side.
 .p2align 4
 .globl martlet_switch_stacks
 .hidden martlet_switch_stacks
 .type martlet_switch_stacks, @function
 martlet_switch_stacks:
   MARTLET_SAVE
-  movq %rsp, %rax
-  movq (%rdi), %rsp
-  movq %rax, (%rdi)
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
   MARTLET_RESTORE_AND_GO_ON
 .size martlet_switch_stacks, .-martlet_switch_stacks
 
-# (void** other, void (*then)(void*), void* argument): the same, and calls then(argument) on the other stack first.
+# (void** left, void* entered, void (*then)(void*), void* argument): the same, and calls then(argument) on the other
+# stack first.
 .p2align 4
 .globl martlet_switch_stacks_then
 .hidden martlet_switch_stacks_then
 .type martlet_switch_stacks_then, @function
 martlet_switch_stacks_then:
   MARTLET_SAVE
-  movq %rsp, %rax
-  movq (%rdi), %rsp
-  movq %rax, (%rdi)
-  movq %rdx, %rdi
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
+  movq %rcx, %rdi
   subq $8, %rsp
   .cfi_adjust_cfa_offset 8
-  call *%rsi
+  call *%rdx
   addq $8, %rsp
   .cfi_adjust_cfa_offset -8
   MARTLET_RESTORE_AND_GO_ON
@@ -121,8 +120,8 @@ martlet_start_flow:
 )");
 
 extern "C" {
-void martlet_switch_stacks(void** other) noexcept;
-void martlet_switch_stacks_then(void** other, void (*then)(void*), void* argument) noexcept;
+void martlet_switch_stacks(void** left, void* entered) noexcept;
+void martlet_switch_stacks_then(void** left, void* entered, void (*then)(void*), void* argument) noexcept;
 void martlet_start_flow();
 }
 
@@ -165,11 +164,30 @@ inline void native_context::arrive(carrier& here) noexcept {
   }
 }
 
+inline void native_context::save_control_bits() noexcept {
+  asm volatile("fnstcw %0\n\tstmxcsr %1" : "=m"(x87_control_), "=m"(mxcsr_));
+}
+
 inline void native_context::depart(function then, void* argument) noexcept {
   then_ = then;
   then_argument_ = argument;
   exchange_exceptions();
-  asm volatile("fnstcw %0\n\tstmxcsr %1" : "=m"(x87_control_), "=m"(mxcsr_));
+  save_control_bits();
+}
+
+// Whether the thread can be handed on as it is: nobody has exceptions, and both want the same control bits.
+inline bool native_context::is_like(const native_context& next) const noexcept {
+  const std::uint32_t other_bits = ((mxcsr_ ^ next.mxcsr_) & mxcsr_control) | (x87_control_ ^ next.x87_control_);
+  return (carrier_->exceptions_->content() | exceptions_.content() | next.exceptions_.content() | other_bits) == 0;
+}
+
+// Gives the thread what belongs to `next` instead of what belongs to this flow.
+inline void native_context::replace_by(native_context& next) noexcept {
+  exchange_exceptions();
+  next.exchange_exceptions();
+  if (control_bits() != next.control_bits()) {
+    load_control_bits(next.control_bits());
+  }
 }
 
 // On the carrier's stack, after the flow has left its own.
@@ -204,8 +222,11 @@ void native_context::prepare(stack_span stack, function entry, void* argument) n
   stack_pointer_ = saved;
 }
 
-void native_context::start(native_context* flow, function entry, void* argument) noexcept {
+void native_context::start([[maybe_unused]] native_context* flow, function entry, void* argument) noexcept {
+#if MARTLET_ASAN || MARTLET_TSAN
   flow->has_entered();
+  flow->release_left();
+#endif
   entry(argument);
   base::fatal("the entry function of a fiber returned; it has to end with context::finish");
 }
@@ -213,26 +234,51 @@ void native_context::start(native_context* flow, function entry, void* argument)
 #if MARTLET_ASAN || MARTLET_TSAN
 
 // The sanitizers hear of the switch before anything else is done.
+
+// On the stack of a flow that was entered: the flow that handed the thread over has left its own.
+void native_context::release_left() noexcept {
+  if (auto* left = static_cast<native_context*>(std::exchange(carrier_->left_, nullptr)); left != nullptr) {
+    left->then_(left->then_argument_);
+  }
+}
+
 void native_context::resume(carrier& here) noexcept {
   arrive(here);
   void* fake_stack = nullptr;
   will_enter(fake_stack);
-  martlet_switch_stacks(&stack_pointer_);
-  has_returned(fake_stack);
-  departed(this);
+  martlet_switch_stacks(&here.stack_pointer_, stack_pointer_);
+  auto* left = static_cast<native_context*>(std::exchange(here.left_, nullptr));
+  left->has_returned(fake_stack);
+  departed(left);
 }
 
 void native_context::suspend(function then, void* argument) noexcept {
   depart(then, argument);
+  carrier_->left_ = this;
   will_leave(false);
-  martlet_switch_stacks(&stack_pointer_);
+  martlet_switch_stacks(&stack_pointer_, carrier_->stack_pointer_);
   has_entered();
+  release_left();
+}
+
+void native_context::hand_over(native_context& next, function then, void* argument) noexcept {
+  then_ = then;
+  then_argument_ = argument;
+  save_control_bits();
+  next.carrier_ = carrier_;
+  replace_by(next);
+  carrier_->left_ = this;
+  will_hand_over(next);
+  martlet_switch_stacks(&stack_pointer_, next.stack_pointer_);
+  has_entered();
+  release_left();
 }
 
 void native_context::finish(function then, void* argument) noexcept {
   depart(then, argument);
+  carrier_->left_ = this;
   will_leave(true);
-  martlet_switch_stacks(&stack_pointer_);
+  martlet_switch_stacks(&stack_pointer_, carrier_->stack_pointer_);
   base::fatal("a fiber was resumed after it had finished");
 }
 
@@ -242,12 +288,26 @@ void native_context::finish(function then, void* argument) noexcept {
 
 void native_context::resume(carrier& here) noexcept {
   arrive(here);
-  martlet_switch_stacks(&stack_pointer_);
+  martlet_switch_stacks(&here.stack_pointer_, stack_pointer_);
 }
 
 void native_context::suspend(function then, void* argument) noexcept {
   depart(then, argument);
-  martlet_switch_stacks_then(&stack_pointer_, &native_context::departed, this);
+  martlet_switch_stacks_then(&stack_pointer_, carrier_->stack_pointer_, &native_context::departed, this);
+}
+
+void native_context::hand_over(native_context& next, function then, void* argument) noexcept {
+  save_control_bits();
+  next.carrier_ = carrier_;
+  if (!is_like(next)) [[unlikely]] {
+    return hand_over_unlike(next, then, argument);  // apart, so that this function saves no registers
+  }
+  martlet_switch_stacks_then(&stack_pointer_, next.stack_pointer_, then, argument);
+}
+
+void native_context::hand_over_unlike(native_context& next, function then, void* argument) noexcept {
+  replace_by(next);
+  martlet_switch_stacks_then(&stack_pointer_, next.stack_pointer_, then, argument);
 }
 
 void native_context::finish(function then, void* argument) noexcept {

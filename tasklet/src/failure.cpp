@@ -67,8 +67,8 @@ void failure_listener::tell(const host* there, const std::exception_ptr& error, 
   if (is_cancellation(error)) {
     return;  // it was asked to stop, and did
   }
-  const std::string line = "martlet: a tasklet spawned at " + spawned_at.text() +
-                           " failed and nobody joined it: " + text_of(error) + '\n';
+  const std::string line =
+      "martlet: a tasklet spawned at " + spawned_at.text() + " failed and nobody joined it: " + text_of(error) + '\n';
   std::fputs(line.c_str(), stderr);
 }
 

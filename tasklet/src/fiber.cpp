@@ -19,6 +19,9 @@ void after_leaving(void* argument) {
   }
 }
 
+// A fiber that yields stands in the queue already; now that it has left its stack others may take it from there.
+void after_rotating(void* here) { static_cast<host*>(here)->queues_.leave(); }
+
 }  // namespace
 
 stack_pool& stacks() noexcept { return pool; }
@@ -31,7 +34,21 @@ void leave_fiber(host& here, void* operation, bool (*publish)(void*)) noexcept {
 }
 
 void yield_fiber(host& here) noexcept {
-  leave_fiber(here, &here.fiber_->who, [](void* who) {
+  fiber_core& core = *here.fiber_;
+  tasklet* next = here.executor_->rotate(&core.who, &core.who, here);
+  if (next != nullptr && next->kind_ == kind::fiber) [[likely]] {
+    fiber_core& other = fiber_core::of(*next);
+    here.fiber_ = &other;
+    core.flow.hand_over(other.flow, after_rotating, &here);
+    return;
+  }
+  if (next != nullptr) {
+    here.fiber_ = nullptr;
+    here.transfer_ = next;
+    core.flow.suspend(after_rotating, &here);
+    return;
+  }
+  leave_fiber(here, &core.who, [](void* who) {
     auto* fiber = static_cast<tasklet*>(who);
     host* at = fiber->at();
     at->executor_->ready(fiber, fiber, at, turn::last);

@@ -15,6 +15,7 @@ namespace {
 class threads final : public executor {
  public:
   void ready(tasklet* who, tasklet*, host*, turn) noexcept override { who->resume(); }
+  tasklet* rotate(tasklet*, tasklet*, host&) noexcept override { return nullptr; }
 };
 
 constinit threads all_threads;
@@ -97,9 +98,7 @@ void request_cancel(tasklet* who) noexcept {
 }
 
 bool spend_budget_slowly(tasklet* owner) noexcept {
-  tasklet* root = owner->root();
-  host* here = root->at();
-  here->executor_->ready(owner, root, here, turn::last);
+  go_last(owner, owner->root());
   return true;
 }
 
@@ -177,7 +176,8 @@ bool thread_waiter::sleep() noexcept {
 bool claim_timer(thread_waiter& self) noexcept {
   auto word = self.record_.word_.load(base::acquire);
   if (tasklet::tag_of(word) != tag::select ||
-      !self.record_.word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::acq_rel)) {  // [select.claim]
+      !self.record_.word_.compare_exchange_strong(word, tasklet::bits(tag::runnable),
+                                                  base::acq_rel)) {  // [select.claim]
     return false;
   }
   self.timer_->owner = nullptr;

@@ -25,7 +25,7 @@ namespace martlet::detail {
   base::asan_has_switched(fake_stack, nullptr, nullptr);
 #endif
 #if MARTLET_TSAN
-  if (is_finished_) {
+  if (is_finished_) {  // of the flow that has left, which need not be the one that was entered from here
     base::tsan_destroy_fiber(std::exchange(tsan_fiber_, nullptr));
   }
 #endif
@@ -33,7 +33,7 @@ namespace martlet::detail {
 
 [[gnu::always_inline]] inline void flow_state::will_leave([[maybe_unused]] bool for_good) noexcept {
 #if MARTLET_ASAN
-  base::asan_will_switch(for_good ? nullptr : &fake_stack_, carrier_low_, carrier_bytes_);
+  base::asan_will_switch(for_good ? nullptr : &fake_stack_, carrier_->stack_.low, carrier_->stack_.size());
 #endif
 #if MARTLET_TSAN
   is_finished_ = for_good;
@@ -41,9 +41,27 @@ namespace martlet::detail {
 #endif
 }
 
+[[gnu::always_inline]] inline void flow_state::will_hand_over([[maybe_unused]] flow_state& next) noexcept {
+#if MARTLET_ASAN
+  base::asan_will_switch(&fake_stack_, next.stack_.low, next.stack_.size());
+#endif
+#if MARTLET_TSAN
+  if (next.tsan_fiber_ == nullptr) {
+    next.tsan_fiber_ = base::tsan_create_fiber();
+  }
+  base::tsan_will_switch(next.tsan_fiber_);
+#endif
+}
+
 [[gnu::always_inline]] inline void flow_state::has_entered() noexcept {
 #if MARTLET_ASAN
-  base::asan_has_switched(fake_stack_, &carrier_low_, &carrier_bytes_);
+  const void* low = nullptr;
+  std::size_t bytes = 0;
+  base::asan_has_switched(fake_stack_, &low, &bytes);
+  if (carrier_->left_ == nullptr) {  // from the carrier's own stack
+    auto* first = static_cast<std::byte*>(const_cast<void*>(low));
+    carrier_->stack_ = {.low = first, .top = first + bytes};
+  }
 #endif
 }
 

@@ -137,10 +137,18 @@ struct expectation {
   int sum;
 };
 constexpr expectation forms[] = {
-    {"a prvalue", prvalue, 1},        {"an lvalue", lvalue, 2},          {"an xvalue", xvalue, 3},
-    {"in a condition", in_condition, 4}, {"in a loop", in_loop, 5},      {"as an argument", as_argument, 6},
-    {"as arguments", as_arguments, 7}, {"of a task", of_a_task, 8},      {"of a join", of_a_join, 9},
-    {"in a select", in_select, 10},   {"in within", in_within, 11},      {"thrown", thrown, 12},
+    {"a prvalue", prvalue, 1},
+    {"an lvalue", lvalue, 2},
+    {"an xvalue", xvalue, 3},
+    {"in a condition", in_condition, 4},
+    {"in a loop", in_loop, 5},
+    {"as an argument", as_argument, 6},
+    {"as arguments", as_arguments, 7},
+    {"of a task", of_a_task, 8},
+    {"of a join", of_a_join, 9},
+    {"in a select", in_select, 10},
+    {"in within", in_within, 11},
+    {"thrown", thrown, 12},
     {"never awaited", never_awaited, 13},
 };
 

@@ -84,8 +84,7 @@ TEST_SUITE("budget") {
     all.add(
         actor::coroutine,
         [&]() -> task<> {
-          while (co_await c.receive()) {
-          }
+          while (co_await c.receive()) {}
         },
         [] {});
     pool.block_on([&]() -> task<> {

@@ -192,8 +192,7 @@ TEST_SUITE("channel") {
       auto op = later.send(std::make_unique<int>(6));
       try {
         co_await op;
-      } catch (const martlet::channel_closed&) {
-      }
+      } catch (const martlet::channel_closed&) {}
       co_return op.value() == nullptr ? -1 : *op.value();
     });
     REQUIRE(eventually([&] { return later.balance() == 1; }));

@@ -31,12 +31,12 @@ TEST_SUITE("transfers never grow the stack") {
   TEST_CASE("ten million children awaited in a loop") {
     scheduler pool(1);
     CHECK(pool.block_on([]() -> task<long> {
-            long sum = 0;
-            for (int i = 0; i < many; ++i) {
-              sum += co_await one();
-            }
-            co_return sum;
-          }()) == many);
+      long sum = 0;
+      for (int i = 0; i < many; ++i) {
+        sum += co_await one();
+      }
+      co_return sum;
+    }()) == many);
   }
 
   TEST_CASE("a chain of awaits a million deep, built and unwound ten times") {
@@ -57,27 +57,27 @@ TEST_SUITE("transfers never grow the stack") {
       out.close();
     }(c));
     CHECK(pool.block_on([](channel<int>& in) -> task<long> {
-            long sum = 0;
-            while (auto n = co_await in.receive()) {
-              sum += *n;
-            }
-            co_return sum;
-          }(c)) == many);
+      long sum = 0;
+      while (auto n = co_await in.receive()) {
+        sum += *n;
+      }
+      co_return sum;
+    }(c)) == many);
   }
 
   TEST_CASE("a fiber awaits a million tasks, and a million operations that succeed at once") {
     scheduler pool(1);
     const int count = is_watched ? many / 100 : many / 10;
     CHECK(pool.block_on(pool.spawn([count] {
-            channel<int> c(1);
-            long sum = 0;
-            for (int i = 0; i < count; ++i) {
-              sum += martlet::await(one());
-              martlet::await(c.send(1));
-              sum += *martlet::await(c.receive());
-            }
-            return sum;
-          })) == 2L * count);
+      channel<int> c(1);
+      long sum = 0;
+      for (int i = 0; i < count; ++i) {
+        sum += martlet::await(one());
+        martlet::await(c.send(1));
+        sum += *martlet::await(c.receive());
+      }
+      return sum;
+    })) == 2L * count);
   }
 
   TEST_CASE("a token passes through a chain of tasklets again and again") {
@@ -103,12 +103,12 @@ TEST_SUITE("transfers never grow the stack") {
       out.close();
     }(*links.front(), rounds));
     CHECK(pool.block_on([](channel<int>& in) -> task<long> {
-            long sum = 0;
-            while (auto n = co_await in.receive()) {
-              sum += *n;
-            }
-            co_return sum;
-          }(*links.back())) == static_cast<long>(rounds) * length);
+      long sum = 0;
+      while (auto n = co_await in.receive()) {
+        sum += *n;
+      }
+      co_return sum;
+    }(*links.back())) == static_cast<long>(rounds) * length);
   }
 }
 

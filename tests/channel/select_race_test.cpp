@@ -41,8 +41,7 @@ TEST_SUITE("select under race") {
       auto receiver = pool.spawn([](channel<counted>& in) -> task<int> {
         try {
           co_return (co_await in.receive())->value();
-        } catch (const martlet::cancelled&) {
-        }
+        } catch (const martlet::cancelled&) {}
         co_return -1;
       }(c));
       auto sender = pool.spawn([](channel<counted>& out, tally& all, int n) -> task<int> {
@@ -80,14 +79,13 @@ TEST_SUITE("select under race") {
         gone->close();
         try {
           co_await of.join();
-        } catch (const martlet::cancelled&) {
-        }
+        } catch (const martlet::cancelled&) {}
         gone.reset();
         channel<long> takes_its_place;
       }(std::move(c), [&] {
-        h.cancel();
-        return std::move(h);
-      }()));
+                                 h.cancel();
+                                 return std::move(h);
+                               }()));
       pool.block_on(std::move(closes));
       ++ended;
     }

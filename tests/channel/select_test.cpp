@@ -163,8 +163,8 @@ TEST_SUITE("select") {
     scheduler pool(1);
     CHECK(martlet::await(select(sleep_for(1h), sleep_for(1ms), sleep_for(2h))).index() == 1);
     CHECK(pool.block_on([]() -> task<std::size_t> {
-            co_return (co_await select(sleep_for(1h), sleep_for(2h), sleep_for(1ms))).index();
-          }()) == 2);
+      co_return (co_await select(sleep_for(1h), sleep_for(2h), sleep_for(1ms))).index();
+    }()) == 2);
   }
 
   TEST_CASE("the same channel may stand in it twice, and on both sides") {

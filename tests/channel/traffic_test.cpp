@@ -20,7 +20,6 @@ using martlet::scheduler;
 using martlet::task;
 using seen_times = std::vector<martlet::base::atomic<std::uint8_t>>;
 
-
 void add_sender(crew& all, actor kind, channel<counted>& out, tally& values, int from, int count) {
   all.add(
       kind,
@@ -93,8 +92,8 @@ TEST_SUITE("traffic") {
   }
 
   TEST_CASE("many of all kinds share one channel, on any number of workers") {
-    const std::vector<actor> mixed = {actor::coroutine, actor::fiber, actor::thread, actor::coroutine,
-                                      actor::fiber,     actor::thread};
+    const std::vector<actor> mixed = {actor::coroutine, actor::fiber, actor::thread,
+                                      actor::coroutine, actor::fiber, actor::thread};
     for (const unsigned workers : {1U, 2U, 4U}) {
       for (const std::size_t room : {0U, 5U}) {
         cross(workers, room, mixed, mixed, scaled(4000));
@@ -129,9 +128,7 @@ TEST_SUITE("traffic") {
     martlet::base::atomic<int> strays{0};
     scheduler one(1);
     scheduler two(1);
-    const auto id_of = [](scheduler& pool) {
-      return pool.block_on(pool.spawn([] { return thread_now(); }));
-    };
+    const auto id_of = [](scheduler& pool) { return pool.block_on(pool.spawn([] { return thread_now(); })); };
     const auto first = id_of(one);
     const auto second = id_of(two);
     const int rounds = scaled(3000);

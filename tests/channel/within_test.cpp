@@ -133,8 +133,7 @@ TEST_SUITE("within") {
                     co_return;
                   }
                   ++arrived;
-                } catch (const deadline_passed&) {
-                }
+                } catch (const deadline_passed&) {}
               }
             },
             [&] {
@@ -145,8 +144,7 @@ TEST_SUITE("within") {
                     return;
                   }
                   ++arrived;
-                } catch (const deadline_passed&) {
-                }
+                } catch (const deadline_passed&) {}
               }
             });
         senders.add(

@@ -1,9 +1,7 @@
 // A program of another project: one tasklet, on a scheduler of its own.
 #include <martlet/martlet.hpp>
 
-martlet::task<int> answer() {
-  co_return 42;
-}
+martlet::task<int> answer() { co_return 42; }
 
 int main() {
   martlet::scheduler pool;

@@ -54,9 +54,7 @@ TEST_SUITE("cancel") {
     scheduler pool(2);
     auto coroutine = pool.spawn([]() -> task<> { co_await martlet::sleep_for(1h); });
     auto fiber = pool.spawn([] { martlet::await(martlet::sleep_for(1h)); });
-    auto deep = pool.spawn([] {
-      martlet::await([]() -> task<> { co_await martlet::sleep_for(1h); }());
-    });
+    auto deep = pool.spawn([] { martlet::await([]() -> task<> { co_await martlet::sleep_for(1h); }()); });
     for (auto* h : {&coroutine, &fiber, &deep}) {
       REQUIRE(eventually([&] { return h->state() == status::blocked; }));
       h->cancel();
@@ -130,8 +128,7 @@ TEST_SUITE("cancel") {
         co_return 1;
       }(60 + i % 120));
       const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(90 + i % 97);
-      while (std::chrono::steady_clock::now() < until) {
-      }
+      while (std::chrono::steady_clock::now() < until) {}
       h.cancel();
       h.cancel();
       (pool.block_on(std::move(h)) == 1 ? slept : stopped) += 1;
@@ -155,8 +152,7 @@ TEST_SUITE("cancel") {
       auto joiner = pool.spawn([](martlet::handle<int> h) -> task<int> {
         try {
           co_return co_await h.join();
-        } catch (const cancelled&) {
-        }
+        } catch (const cancelled&) {}
         co_return 0;
       }(std::move(child)));
       joiner.cancel();

@@ -118,8 +118,7 @@ TEST_SUITE("work conservation") {
       auto woken = pool.spawn([&]() -> task<> {
         try {
           co_await child.join();
-        } catch (const martlet::cancelled&) {
-        }
+        } catch (const martlet::cancelled&) {}
         ++ran;
       });
       REQUIRE(eventually([&] { return woken.state() == martlet::status::blocked; }));

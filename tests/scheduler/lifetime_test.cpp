@@ -150,7 +150,9 @@ TEST_SUITE("a scheduler's life") {
     for (int i = 0; i < rounds; ++i) {
       cycle();
     }
-    CHECK(eventually([&] { return entries_in("/proc/self/task") == threads; }));  // the kernel removes them a moment later
+    CHECK(eventually([&] {
+      return entries_in("/proc/self/task") == threads;
+    }));  // the kernel removes them a moment later
     CHECK(entries_in("/proc/self/fd") == files);
     CHECK(frames_in_use() == frames);
     if constexpr (!is_watched) {  // a sanitizer keeps what was freed
@@ -186,9 +188,7 @@ TEST_SUITE("a scheduler's life") {
   TEST_CASE("a worker's start and stop are told on its own thread") {
     counter started{0}, stopped{0};
     {
-      scheduler pool({.workers = 3,
-                      .on_worker_start = [&] { ++started; },
-                      .on_worker_stop = [&] { ++stopped; }});
+      scheduler pool({.workers = 3, .on_worker_start = [&] { ++started; }, .on_worker_stop = [&] { ++stopped; }});
       CHECK(eventually([&] { return started == 3; }));
       CHECK(stopped == 0);
     }

@@ -1,5 +1,6 @@
 #include <martlet/scheduler/yield.hpp>
 
+#include <array>
 #include <string>
 #include <thread>
 #include <vector>
@@ -54,6 +55,72 @@ TEST_SUITE("order") {
     }
   }
 
+  TEST_CASE("fibers take turns whatever they return, among themselves and with what they await") {
+    scheduler pool(martlet::scheduler_options{.workers = 1, .lent_threads = 0});
+    std::string seen;
+    const auto turns = [&seen](char name) {
+      martlet::await(martlet::yield());
+      for (int i = 0; i < 5; ++i) {
+        seen += name;
+        martlet::await(martlet::yield());
+      }
+    };
+    pool.block_on([](auto take, std::string& text) -> task<> {
+      auto nothing = martlet::spawn([=] { take('a'); });
+      auto small = martlet::spawn([=] {
+        take('b');
+        return 'b';
+      });
+      auto large = martlet::spawn([=] {
+        take('c');
+        std::array<char, 10'000> bytes{};
+        bytes.back() = 'c';
+        return bytes;
+      });
+      auto awaiting = martlet::spawn([&text] {
+        martlet::await([](std::string& out) -> task<> {
+          co_await martlet::yield();
+          for (int i = 0; i < 5; ++i) {
+            out += 'd';
+            co_await martlet::yield();
+          }
+        }(text));
+      });
+      co_await nothing.join();
+      const char letter = co_await small.join();
+      CHECK(letter == 'b');
+      const std::array<char, 10'000> bytes = co_await large.join();
+      CHECK(bytes.back() == 'c');
+      co_await awaiting.join();
+    }(turns, seen));
+    REQUIRE(seen.size() == 20);
+    const std::string round = seen.substr(0, 4);
+    CHECK(seen == round + round + round + round + round);
+    for (const char name : std::string("abcd")) {
+      CHECK(round.find(name) != std::string::npos);
+    }
+  }
+
+  TEST_CASE("fibers that yield on several workers keep their locals, and none is lost") {
+    scheduler pool(4);
+    const int rounds = scaled(20'000);
+    std::vector<martlet::handle<long>> all;
+    for (int who = 0; who < 32; ++who) {
+      all.push_back(pool.spawn([who, rounds] {
+        long sum = who;
+        for (int i = 0; i < rounds; ++i) {
+          sum += i;
+          martlet::await(martlet::yield());
+        }
+        return sum;
+      }));
+    }
+    for (int who = 0; who < 32; ++who) {
+      CHECK(pool.block_on(std::move(all[static_cast<std::size_t>(who)])) ==
+            who + static_cast<long>(rounds) * (rounds - 1) / 2);
+    }
+  }
+
   TEST_CASE("a yield of the only tasklet comes back to it") {
     scheduler pool(martlet::scheduler_options{.workers = 1, .lent_threads = 0});
     const int rounds = scaled(1'000'000);
@@ -84,9 +151,9 @@ TEST_SUITE("order") {
       }
     });
     CHECK(pool.block_on([]() -> task<int> {
-            co_await martlet::sleep_for(std::chrono::milliseconds(2));
-            co_return 1;
-          }()) == 1);
+      co_await martlet::sleep_for(std::chrono::milliseconds(2));
+      co_return 1;
+    }()) == 1);
     stop = true;
     pool.block_on(std::move(busy));
   }

@@ -96,8 +96,7 @@ TEST_SUITE("pinned") {
           const auto home = thread_now();
           try {
             co_await of.join();
-          } catch (const martlet::cancelled&) {
-          }
+          } catch (const martlet::cancelled&) {}
           co_return thread_now() == home ? 1 : 0;
         }(sleepers.back())));
       }

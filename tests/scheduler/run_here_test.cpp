@@ -33,11 +33,15 @@ TEST_SUITE("run_here") {
     const auto there = pool.run_here(pool.spawn([] { return thread_now(); }));
     CHECK(there == mine);
     CHECK(pool.run_here([]() -> task<int> {
-            auto child = martlet::spawn(adds(3, 4));
-            co_await martlet::sleep_for(1ms);
-            co_return co_await child.join();
-          }()) == 7);
-    CHECK_THROWS_AS(pool.run_here([]() -> task<> { throw std::runtime_error("there"); co_return; }()), std::runtime_error);
+      auto child = martlet::spawn(adds(3, 4));
+      co_await martlet::sleep_for(1ms);
+      co_return co_await child.join();
+    }()) == 7);
+    CHECK_THROWS_AS(pool.run_here([]() -> task<> {
+      throw std::runtime_error("there");
+      co_return;
+    }()),
+                    std::runtime_error);
   }
 
   TEST_CASE("what has ended already does not take the thread") {
@@ -126,26 +130,26 @@ TEST_SUITE("run_here") {
       {
         scheduler pool(martlet::scheduler_options{.workers = 0, .lent_threads = 2});
         CHECK(pool.run_here([](counter& all) -> task<int> {
-                const auto waits = [](counter& n) -> task<> {
-                  try {
-                    co_await martlet::sleep_for(1h);
-                  } catch (const martlet::cancelled&) {
-                    ++n;
-                  }
-                };
-                martlet::spawn(waits(all));
-                martlet::spawn([&all] {
-                  try {
-                    martlet::await(martlet::sleep_for(1h));
-                  } catch (const martlet::cancelled&) {
-                    ++all;
-                  }
-                });
-                for (int n = 0; n < 5; ++n) {
-                  co_await martlet::yield();
-                }
-                co_return 1;
-              }(stopped)) == 1);
+          const auto waits = [](counter& n) -> task<> {
+            try {
+              co_await martlet::sleep_for(1h);
+            } catch (const martlet::cancelled&) {
+              ++n;
+            }
+          };
+          martlet::spawn(waits(all));
+          martlet::spawn([&all] {
+            try {
+              martlet::await(martlet::sleep_for(1h));
+            } catch (const martlet::cancelled&) {
+              ++all;
+            }
+          });
+          for (int n = 0; n < 5; ++n) {
+            co_await martlet::yield();
+          }
+          co_return 1;
+        }(stopped)) == 1);
         pool.spawn([]() -> task<> { co_return; });  // never run by anybody
       }
       CHECK(stopped == 2);

@@ -82,8 +82,8 @@ TEST_SUITE("sleep") {
 
   TEST_CASE("one that sleeps for ever can still be cancelled, and keeps nobody awake") {
     scheduler pool(1);
-    for (const auto moment : {clock_type::time_point::max(), clock_type::time_point::max() - 1ns,
-                              clock_type::time_point::max() - 100us}) {
+    for (const auto moment :
+         {clock_type::time_point::max(), clock_type::time_point::max() - 1ns, clock_type::time_point::max() - 100us}) {
       auto h = pool.spawn([](clock_type::time_point until) -> task<> { co_await martlet::sleep_until(until); }(moment));
       REQUIRE(eventually([&] { return h.state() == martlet::status::blocked; }));
       std::this_thread::sleep_for(60ms);

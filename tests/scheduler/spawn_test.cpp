@@ -74,7 +74,8 @@ TEST_SUITE("spawn") {
     CHECK(pool.block_on(pool.spawn([&pool] { return martlet::await(pool.spawn([] { return 4; })); })) == 4);
     auto plain = pool.spawn(number(5));
     CHECK(martlet::await(plain.join()) == 5);
-    CHECK(pool.block_on([](handle<int> h) -> task<int> { co_return co_await std::move(h); }(pool.spawn(number(6)))) == 6);
+    CHECK(pool.block_on([](handle<int> h) -> task<int> { co_return co_await std::move(h); }(pool.spawn(number(6)))) ==
+          6);
   }
 
   TEST_CASE("the original exception arrives through a join") {
@@ -97,14 +98,14 @@ TEST_SUITE("spawn") {
   TEST_CASE("an awaited task is a part of its tasklet, and throws into it") {
     scheduler pool(2);
     CHECK(pool.block_on([]() -> task<int> {
-            int sum = co_await number(1) + co_await number(2);
-            try {
-              sum += co_await fails("inside");
-            } catch (const std::runtime_error&) {
-              sum += 10;
-            }
-            co_return sum;
-          }()) == 13);
+      int sum = co_await number(1) + co_await number(2);
+      try {
+        sum += co_await fails("inside");
+      } catch (const std::runtime_error&) {
+        sum += 10;
+      }
+      co_return sum;
+    }()) == 13);
     CHECK(pool.block_on(pool.spawn([] { return martlet::await(number(20)) + martlet::await(number(1)); })) == 21);
   }
 
@@ -163,9 +164,11 @@ TEST_SUITE("spawn") {
 
   TEST_CASE("a handle knows where its tasklet was spawned") {
     scheduler pool(1);
-    auto h = pool.spawn(number(1)); const unsigned line = __LINE__;
+    auto h = pool.spawn(number(1));
+    const unsigned line = __LINE__;
     CHECK(h.spawned_at().text() == std::string(__FILE__) + ':' + std::to_string(line));
-    auto f = pool.spawn([] {}); const unsigned next = __LINE__;
+    auto f = pool.spawn([] {});
+    const unsigned next = __LINE__;
     CHECK(f.spawned_at().line() == next);
     pool.block_on(std::move(h));
     pool.block_on(std::move(f));

@@ -66,7 +66,8 @@ TEST_SUITE("masses") {
     CHECK(c.balance() == 0);
   }
 
-  TEST_CASE("two hundred thousand guarded fibers park and are woken where the kernel has light guards, else spawn refuses") {
+  TEST_CASE(
+      "two hundred thousand guarded fibers park and are woken where the kernel has light guards, else spawn refuses") {
     scheduler pool(1);
     channel<long> c;
     const int count = fibers(by_level(20'000, 200'000));

@@ -6,10 +6,10 @@ namespace martlet::testing {
 
 /// What happened to all values of a test. Each value that was made has to be destroyed once.
 struct tally {
-  base::atomic<int> made{0};       // by whatever constructor
+  base::atomic<int> made{0};  // by whatever constructor
   base::atomic<int> copied{0};
   base::atomic<int> destroyed{0};
-  base::atomic<int> twice{0};      // destroyed, or used, after its end
+  base::atomic<int> twice{0};  // destroyed, or used, after its end
 
   int alive() const { return made.load() - destroyed.load(); }
   bool is_balanced() const { return alive() == 0 && twice.load() == 0; }

@@ -16,8 +16,8 @@
 namespace martlet::testing {
 
 struct crosswise_result {
-  long offered = 0;    // by senders
-  long kept = 0;       // came back to the sender: limit, cancel or close
+  long offered = 0;  // by senders
+  long kept = 0;     // came back to the sender: limit, cancel or close
   long arrived = 0;
   bool is_balanced = false;
 };
@@ -65,14 +65,12 @@ class crosswise {
   }
 
  private:
-
   static void stop(std::vector<handle<>>& all) {
     for (auto& h : all) {
       h.cancel();
       try {
         martlet::await(h.join());
-      } catch (const cancelled&) {
-      }
+      } catch (const cancelled&) {}
     }
     all.clear();
   }
@@ -97,8 +95,7 @@ class crosswise {
     co_await drain();
   }
   void receive_all_blocking() {
-    while (!note(martlet::await(select(one_.receive(), two_.receive(), sleep_for(std::chrono::microseconds(100)))))) {
-    }
+    while (!note(martlet::await(select(one_.receive(), two_.receive(), sleep_for(std::chrono::microseconds(100)))))) {}
     for (auto* c : {&one_, &two_}) {
       while (auto got = martlet::await(c->receive())) {
         ++arrived_;

@@ -39,7 +39,9 @@ void mark(void* frame) { static_cast<free_slot*>(frame)->word.store(2, martlet::
 // Counts the slots of the class of `size` that were ever handed out.
 std::size_t slots_of(std::size_t size) {
   std::size_t count = 0;
-  frames().walk([&](free_slot*, std::size_t bytes) { count += bytes == frame_class_size(frame_class(size)) ? 1U : 0U; });
+  frames().walk([&](free_slot*, std::size_t bytes) {
+    count += bytes == frame_class_size(frame_class(size)) ? 1U : 0U;
+  });
   return count;
 }
 

@@ -24,14 +24,14 @@ namespace martlet::base {
 class bias_lock {
  public:
   void enter() noexcept {
-    busy_.store(1, relaxed);                           // [bias.look]
+    busy_.store(1, relaxed);  // [bias.look]
     light_fence();
-    if (claimed_.load(acquire) != 0) [[unlikely]] {    // [bias.look] [bias.borrower] model
+    if (claimed_.load(acquire) != 0) [[unlikely]] {  // [bias.look] [bias.borrower] model
       enter_slowly();
     }
   }
 
-  void leave() noexcept { busy_.store(0, release); }   // [bias.owner]
+  void leave() noexcept { busy_.store(0, release); }  // [bias.owner]
 
   /// Returns   false when the owner is inside, or another borrower: the owner is alive and will look after itself.
   bool try_borrow() noexcept {
@@ -39,7 +39,7 @@ class bias_lock {
       return false;
     }
     heavy_fence();
-    if (busy_.load(acquire) != 0) {                    // [bias.look] [bias.owner] model
+    if (busy_.load(acquire) != 0) {  // [bias.look] [bias.owner] model
       claimed_.store(0, release);
       return false;
     }

@@ -107,8 +107,7 @@ class [[nodiscard("await it")]] send_operation final : public case_operation<sen
 
 /// `channel::receive`.
 template <class T>
-class [[nodiscard("await it")]] receive_operation final
-    : public case_operation<receive_operation<T>, channel_wait> {
+class [[nodiscard("await it")]] receive_operation final : public case_operation<receive_operation<T>, channel_wait> {
  public:
   explicit receive_operation(channel_core& core) noexcept : case_operation<receive_operation, channel_wait>(core) {}
   receive_operation(receive_operation&& other) noexcept
@@ -129,9 +128,7 @@ class [[nodiscard("await it")]] receive_operation final
     wait_list::unlink(*this);
     --this->channel->receiver_count;
   }
-  std::optional<T> result() {
-    return has_value() ? std::optional<T>(std::move(value_)) : std::nullopt;
-  }
+  std::optional<T> result() { return has_value() ? std::optional<T>(std::move(value_)) : std::nullopt; }
 
  private:
   friend class send_operation<T>;
@@ -166,8 +163,9 @@ class [[nodiscard("await it")]] receive_operation final
 /// Threads   any.
 template <class T>
 class channel {
-  static_assert(std::is_nothrow_move_constructible_v<T>, "a channel moves its values while it is locked: T must move "
-                                                         "without throwing (send a std::unique_ptr to it)");
+  static_assert(std::is_nothrow_move_constructible_v<T>,
+                "a channel moves its values while it is locked: T must move "
+                "without throwing (send a std::unique_ptr to it)");
   static_assert(alignof(T) <= 16, "a channel carries values aligned to at most 16 bytes (send a std::unique_ptr)");
 
  public:

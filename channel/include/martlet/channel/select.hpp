@@ -80,10 +80,10 @@ class select_wait {
   bool try_all(tasklet* owner, tasklet*& wake);
 
   std::span<select_case> cases_;
-  std::span<wait_core*> cores_;   // in the order of their addresses, each once
-  timer_node* timer_ = nullptr;   // the earliest of the times
+  std::span<wait_core*> cores_;  // in the order of their addresses, each once
+  timer_node* timer_ = nullptr;  // the earliest of the times
   std::size_t done_ = none;
-  tasklet* root_ = nullptr;       // set once the cases are entered
+  tasklet* root_ = nullptr;  // set once the cases are entered
 };
 
 template <class T>
@@ -119,9 +119,8 @@ class [[nodiscard("await it")]] select_operation final : public operation<select
   template <std::size_t... I>
   result_type result_of(std::size_t done, std::index_sequence<I...>) {
     std::optional<result_type> result;
-    static_cast<void>(((done == I ? (result.emplace(std::in_place_index<I>, take_result(std::get<I>(ops_))), true)
-                                  : false) ||
-                       ...));
+    static_cast<void>(
+        ((done == I ? (result.emplace(std::in_place_index<I>, take_result(std::get<I>(ops_))), true) : false) || ...));
     return std::move(*result);
   }
 

@@ -102,7 +102,7 @@ class scope final : private detail::scope_base, private detail::wait_core {
   void throw_errors(std::exception_ptr of_the_body);
 
   detail::run_queue* queue_ = nullptr;
-  std::size_t open_ = 0;                    // under the lock, as all below
+  std::size_t open_ = 0;  // under the lock, as all below
   detail::wait_node* waiter_ = nullptr;
   std::vector<std::exception_ptr> errors_;
 };

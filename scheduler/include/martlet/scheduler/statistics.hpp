@@ -6,14 +6,14 @@ namespace martlet {
 
 /// What a scheduler has done since it started, summed over its workers. Each figure is exact when nothing moves.
 struct scheduler_statistics {
-  std::uint64_t spawned = 0;    // tasklets entered outside of any scope
-  std::uint64_t ended = 0;      // of these
-  std::uint64_t resumed = 0;    // times a worker ran a tasklet
-  std::uint64_t stolen = 0;     // tasklets taken from another worker's offer
-  std::uint64_t borrowed = 0;   // tasklets taken from a worker that was inside another one for long
-  std::uint64_t sleeps = 0;     // times a worker slept until woken
-  std::uint64_t naps = 0;       // times a worker slept for a short while to look again
-  std::uint64_t wakes = 0;      // times a sleeping worker was woken by somebody
+  std::uint64_t spawned = 0;   // tasklets entered outside of any scope
+  std::uint64_t ended = 0;     // of these
+  std::uint64_t resumed = 0;   // times a worker ran a tasklet
+  std::uint64_t stolen = 0;    // tasklets taken from another worker's offer
+  std::uint64_t borrowed = 0;  // tasklets taken from a worker that was inside another one for long
+  std::uint64_t sleeps = 0;    // times a worker slept until woken
+  std::uint64_t naps = 0;      // times a worker slept for a short while to look again
+  std::uint64_t wakes = 0;     // times a sleeping worker was woken by somebody
 };
 
 }  // namespace martlet

@@ -8,6 +8,8 @@ namespace detail {
 
 class [[nodiscard("await it")]] yield_operation final : public operation<yield_operation> {
  public:
+  using is_yield = void;  // a fiber has a way of its own
+
   bool prepare(tasklet* owner) noexcept {
     owner_ = owner;
     root_ = owner->root();
@@ -15,8 +17,7 @@ class [[nodiscard("await it")]] yield_operation final : public operation<yield_o
   }
 
   bool publish() noexcept {
-    host* here = root_->at();
-    here->executor_->ready(owner_, root_, here, turn::last);
+    go_last(owner_, root_);
     return true;
   }
 

@@ -37,8 +37,8 @@ struct thread_waiter {
   void (*destroy_)(void*) = nullptr;
   tasklet record_;
   base::futex_word flag_{0};
-  base::instant deadline_ = base::never;   // a timer case of the operation puts its time here
-  wait_node* timer_ = nullptr;             // and its node, which is completed when the time comes
+  base::instant deadline_ = base::never;  // a timer case of the operation puts its time here
+  wait_node* timer_ = nullptr;            // and its node, which is completed when the time comes
 };
 
 /// Claims a thread's own wait for the timer whose time has come; false when another wake-up was first.
@@ -71,7 +71,11 @@ void wait_in_fiber(host* here, Op& op) {
     }
     return;
   }
-  leave_fiber(*here, &op, [](void* operation) { return static_cast<Op*>(operation)->publish(); });
+  if constexpr (requires { typename Op::is_yield; }) {
+    yield_fiber(*here);
+  } else {
+    leave_fiber(*here, &op, [](void* operation) { return static_cast<Op*>(operation)->publish(); });
+  }
 }
 
 }  // namespace detail

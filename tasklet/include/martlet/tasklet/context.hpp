@@ -14,8 +14,8 @@
 
 /// Switching between an OS thread's own stack and a flow of control on a stack of its own.
 ///
-/// Asymmetric: a thread resumes a flow, the flow suspends to the thread that resumed it last. Each time it may be
-/// another thread. Two backends with one interface, `native_context` (x86-64) and `boost_context` (wherever
+/// A thread resumes a flow; the flow suspends to the thread that resumed it last, or hands the thread on to another
+/// flow. Each time it may be another thread. Two backends with one interface, `native_context` (x86-64) and `boost_context` (wherever
 /// Boost.Context is); `context` is the one that the build chose. Both are compiled wherever they can be.
 ///
 ///     void body(void* self) {
@@ -38,6 +38,8 @@
 /// An unwinder that starts in a flow ends at its first function; an exception that leaves that function terminates.
 namespace martlet::detail {
 
+class flow_state;
+
 // What abi::__cxa_get_globals points to: the stack of caught exceptions, how many are in flight.
 struct exception_globals {
   void* caught = nullptr;
@@ -46,7 +48,8 @@ struct exception_globals {
   void* propagating = nullptr;
 #endif
 
-  bool is_empty() const noexcept { return caught == nullptr && uncaught == 0; }
+  /// Returns   0 when there is none.
+  std::uintptr_t content() const noexcept { return reinterpret_cast<std::uintptr_t>(caught) | uncaught; }
 };
 
 /// What an OS thread lends to the flows that it resumes: the addresses that only the thread itself can find.
@@ -65,13 +68,19 @@ class carrier {
  private:
   friend class flow_state;
   friend class native_context;
+  friend class boost_context;
 
   exception_globals* exceptions_;
+  void* stack_pointer_ = nullptr;  // of the thread's own stack, while a flow runs
+  flow_state* left_ = nullptr;     // the flow that has left and whose `then` is still to be called
 #if MARTLET_HAS_NATIVE_SWITCH
   std::uint32_t control_bits_;
 #endif
 #if MARTLET_TSAN
   void* tsan_fiber_ = base::tsan_current_fiber();
+#endif
+#if MARTLET_ASAN
+  stack_span stack_{};  // the thread's own, known once a flow has been entered from it
 #endif
 };
 
@@ -92,7 +101,7 @@ class flow_state {
   void reset(stack_span stack) noexcept;
 
   void exchange_exceptions() noexcept {
-    if (!carrier_->exceptions_->is_empty() || !exceptions_.is_empty()) [[unlikely]] {
+    if ((carrier_->exceptions_->content() | exceptions_.content()) != 0) [[unlikely]] {
       swap_exceptions();
     }
   }
@@ -101,6 +110,7 @@ class flow_state {
   void will_enter(void*& fake_stack) noexcept;
   void has_returned(void* fake_stack) noexcept;
   void will_leave(bool for_good) noexcept;
+  void will_hand_over(flow_state& next) noexcept;
   void has_entered() noexcept;
 
   carrier* carrier_ = nullptr;  // who resumed it last
@@ -108,8 +118,6 @@ class flow_state {
 #if MARTLET_ASAN
   stack_span stack_;
   void* fake_stack_ = nullptr;
-  const void* carrier_low_ = nullptr;
-  std::size_t carrier_bytes_ = 0;
 #endif
 #if MARTLET_TSAN
   void* tsan_fiber_ = nullptr;
@@ -154,6 +162,12 @@ class native_context : public flow_state {
   /// throw; it may destroy the context and the stack when nobody will resume them.
   void suspend(function then, void* argument) noexcept;
 
+  /// Hands the thread on to `next`, a suspended flow, which calls `then(argument)` once this one has left its stack.
+  ///
+  /// As `suspend` there and `resume` here, for half of the price. `then` runs on the stack of `next`, before whatever
+  /// `next` does, and must not throw, switch or destroy this flow.
+  void hand_over(native_context& next, function then, void* argument) noexcept;
+
   /// Leaves the flow for good; `then` (null for none) as for `suspend`: the place to give the stack back.
   [[noreturn]] void finish(function then = nullptr, void* argument = nullptr) noexcept;
 
@@ -162,12 +176,17 @@ class native_context : public flow_state {
   static void departed(void* self);
   void arrive(carrier& here) noexcept;
   void depart(function then, void* argument) noexcept;
+  void save_control_bits() noexcept;
+  bool is_like(const native_context& next) const noexcept;
+  void replace_by(native_context& next) noexcept;
+  [[gnu::noinline, gnu::cold]] void hand_over_unlike(native_context& next, function then, void* argument) noexcept;
+  void release_left() noexcept;
   std::uint32_t control_bits() const noexcept;
 
-  void* stack_pointer_ = nullptr;  // the flow's; the carrier's while the flow runs
+  void* stack_pointer_ = nullptr;  // while it is suspended
   function then_ = nullptr;
   void* then_argument_ = nullptr;
-  std::uint32_t mxcsr_ = 0;        // as the flow left it, sticky flags included
+  std::uint32_t mxcsr_ = 0;  // as the flow left it, sticky flags included
   std::uint16_t x87_control_ = 0;
 };
 #endif
@@ -184,13 +203,17 @@ class boost_context : public flow_state {
   void resume(carrier& here) noexcept;
   void suspend() noexcept { suspend(nullptr, nullptr); }
   void suspend(function then, void* argument) noexcept;
+  void hand_over(boost_context& next, function then, void* argument) noexcept;
   [[noreturn]] void finish(function then = nullptr, void* argument = nullptr) noexcept;
 
  private:
-  struct access;
+  struct jump;
 
-  void* other_ = nullptr;    // the suspended side: the flow's fcontext_t, the carrier's while the flow runs
-  function then_ = nullptr;  // before the first switch: the entry
+  void depart(function then, void* argument) noexcept;
+  void release_left() noexcept;
+
+  void* suspended_ = nullptr;  // the flow's fcontext_t while it is suspended
+  function then_ = nullptr;    // before the first switch: the entry
   void* then_argument_ = nullptr;
 };
 

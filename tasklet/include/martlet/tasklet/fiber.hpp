@@ -35,12 +35,25 @@ struct fiber_core {
   context flow;
   void* operation = nullptr;  // what it waits for, published by its worker once the stack has been left
   bool (*publish)(void*) = nullptr;
+
+  static constexpr std::size_t farthest = sizeof(void*) * UINT16_MAX;
+
+  /// Returns   the words between a record and its core, for the record to keep: a result of any size stands between.
+  std::uint16_t distance_from(const tasklet& record) const noexcept {
+    const auto bytes = reinterpret_cast<const std::byte*>(this) - reinterpret_cast<const std::byte*>(&record);
+    return static_cast<std::uint16_t>(static_cast<std::size_t>(bytes) / sizeof(void*));
+  }
+
+  /// Returns   the core of a fiber, found from its record.
+  static fiber_core& of(tasklet& fiber) noexcept {
+    return *reinterpret_cast<fiber_core*>(reinterpret_cast<void**>(&fiber) + fiber.core_at_);
+  }
 };
 
 /// Leaves the running fiber's stack; its worker calls `publish(operation)` then. Returns when it was made ready.
 void leave_fiber(host& here, void* operation, bool (*publish)(void*)) noexcept;
 
-/// Puts the running fiber behind the others.
+/// Puts the running fiber behind the others; goes straight to the next one's stack where that is a fiber too.
 void yield_fiber(host& here) noexcept;
 
 /// Gives the stack back and ends the tasklet; called by its worker when the fiber has left for good.
@@ -58,6 +71,8 @@ class fiber_frame {
               .flow = {}} {
     std::construct_at(&function_, std::move(function));
     core_.flow.prepare(core_.memory, &fiber_frame::enter, this);
+    static_assert(sizeof(outcome<R>) <= fiber_core::farthest, "a result of half a MiB: return a pointer to it");
+    result_.core_at_ = core_.distance_from(result_);
   }
   fiber_frame(const fiber_frame&) = delete;
   fiber_frame& operator=(const fiber_frame&) = delete;

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include <martlet/base/atomic.hpp>
+#include <martlet/base/bias_lock.hpp>
 #include <martlet/base/current.hpp>
 #include <martlet/tasklet/frame_pool.hpp>
 #include <martlet/tasklet/tasklet.hpp>
@@ -33,16 +34,17 @@ struct host {
   // A real tail call would save about a nanosecond and is not certain: g++ makes none below -O2 nor under the
   // sanitizers, and then three million transfers overflow the stack.
   tasklet* transfer_ = nullptr;
-  fiber_core* fiber_ = nullptr;              // of the fiber that runs, if one does
-  int budget_ = 0;                           // waits that may still succeed at once before the tasklet yields
+  fiber_core* fiber_ = nullptr;  // of the fiber that runs, if one does
+  int budget_ = 0;               // waits that may still succeed at once before the tasklet yields
   std::uint32_t random_ = 2463534242U;
-  carrier* carrier_ = nullptr;               // what flows are resumed with; made on the thread itself
+  base::bias_lock queues_;      // held over what is ready here
+  carrier* carrier_ = nullptr;  // what flows are resumed with; made on the thread itself
   frame_cache frames_;
 
   // Set by a tasklet whose kind needs something attached to the thread (an interpreter's thread state). The loop calls
   // it before it runs a tasklet of another kind and before it searches or sleeps.
   void (*detach_)(host&) = nullptr;
-  void* attachment_ = nullptr;               // what is attached again the next time; of whoever set it
+  void* attachment_ = nullptr;  // what is attached again the next time; of whoever set it
 };
 
 /// Returns   this thread's host, null on a thread that runs no tasklets.

@@ -105,17 +105,18 @@ struct tasklet : wait_core {
   static constexpr std::size_t frame_offset = 2 * sizeof(void*);
 
   kind kind_;
-  base::atomic<std::uint8_t> cancel_{0};   // set once, by request_cancel
-  bool is_pinned_ = false;                 // host_ is where it runs, not merely where it ran last
-  bool is_detached_ = false;               // no handle: it frees itself when it finishes; under the lock
-  bool owes_error_ = false;                // it failed, and only its handle knows; written before the word says so
+  base::atomic<std::uint8_t> cancel_{0};  // set once, by request_cancel
+  bool is_pinned_ = false;                // host_ is where it runs, not merely where it ran last
+  bool is_detached_ = false;              // no handle: it frees itself when it finishes; under the lock
+  bool owes_error_ = false;               // it failed, and only its handle knows; written before the word says so
+  std::uint16_t core_at_ = 0;             // of a fiber: how many words behind the record its core stands
   union {
     base::atomic<std::uintptr_t> word_;
   };
-  std::uintptr_t link_ = 0;                // root: the leaf | 1, or its scope; child: the root's link before it
-  void* joiner_ = nullptr;                 // root: the wait_node of who joins, under the lock; child: who awaits it
+  std::uintptr_t link_ = 0;  // root: the leaf | 1, or its scope; child: the root's link before it
+  void* joiner_ = nullptr;   // root: the wait_node of who joins, under the lock; child: who awaits it
   union {
-    base::atomic<host*> host_;             // where it runs or ran last; written before it is resumed
+    base::atomic<host*> host_;  // where it runs or ran last; written before it is resumed
   };
   site site_;
 };
@@ -132,6 +133,13 @@ class executor {
   ///
   /// Threads   any; `here` is the caller's own host, null on a foreign thread.
   virtual void ready(tasklet* who, tasklet* root, host* here, turn when) noexcept = 0;
+
+  /// Puts `who`, the leaf of the tasklet `root` that runs here, behind all others and takes the next one, which counts
+  /// as running from here on. As `ready` with `turn::last`, without the way through the worker's loop.
+  ///
+  /// Returns   whom to resume; `here.queues_` is held then until `who` has left its stack, so that nobody takes it
+  ///           before. Null, with nothing done, when there is no such short way.
+  virtual tasklet* rotate(tasklet* who, tasklet* root, host& here) noexcept = 0;
 
  protected:
   ~executor() = default;

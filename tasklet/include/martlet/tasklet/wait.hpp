@@ -29,7 +29,7 @@ namespace martlet::detail {
 struct wait_node {
   wait_node* next = nullptr;  // null: in no list
   wait_node* prev = nullptr;
-  tasklet* owner = nullptr;   // the leaf to make ready; null once completed
+  tasklet* owner = nullptr;  // the leaf to make ready; null once completed
 
   bool is_linked() const noexcept { return next != nullptr; }
 };
@@ -77,7 +77,7 @@ inline bool park(tasklet* owner, wait_core& core) noexcept {
   tasklet* root = owner->root();
   root->word_.store(tasklet::parked_on(core), base::release);  // [word.park] [cancel.look]
   base::light_fence();
-  if (root->is_cancelled()) [[unlikely]] {                     // [cancel.look] model
+  if (root->is_cancelled()) [[unlikely]] {  // [cancel.look] model
     root->word_.store(tasklet::bits(tag::runnable), base::relaxed);
     return false;
   }
@@ -90,7 +90,7 @@ inline bool park(tasklet* owner, wait_core& core) noexcept {
 /// Returns   false when a cancel or another case of a select was first; the node is then dead and is left to its owner.
 inline bool claim(tasklet* owner, wait_core& core) noexcept {
   tasklet* root = owner->root();
-  auto word = root->word_.load(base::relaxed);                 // under the lock that parked it
+  auto word = root->word_.load(base::relaxed);  // under the lock that parked it
   if (word == tasklet::parked_on(core)) [[likely]] {
     root->word_.store(tasklet::bits(tag::runnable), base::relaxed);
     return true;
@@ -126,6 +126,17 @@ inline bool begin(wait_node& node, tasklet* owner) noexcept {
 ///
 /// Returns   whom to make ready once the core is unlocked.
 inline tasklet* complete(wait_node& node) noexcept { return std::exchange(node.owner, nullptr); }
+
+/// Puts a coroutine that runs, and is suspended, behind all others.
+inline void go_last(tasklet* owner, tasklet* root) noexcept {
+  host* here = root->at();
+  if (tasklet* next = here->executor_->rotate(owner, root, *here); next != nullptr) [[likely]] {
+    here->transfer_ = next;
+    here->queues_.leave();
+  } else {
+    here->executor_->ready(owner, root, here, turn::last);
+  }
+}
 
 /// Takes one of the waits that may succeed at once; the tasklet whose budget is spent goes behind the others.
 ///
