@@ -11,6 +11,7 @@ constexpr std::uint64_t poor_ns = 150;  // a thief that gains less than this a t
 constexpr std::uint64_t shortest_backoff_us = 20;
 constexpr std::uint64_t longest_backoff_us = 2000;
 constexpr unsigned naps_without_activity = 40;
+constexpr base::instant timers_watched = 10'000'000;  // a worker that is inside one tasklet for long has others fire these
 constexpr std::uint32_t steal_cap = 128;
 
 }  // namespace
@@ -40,8 +41,9 @@ tasklet* stealing::find(worker& w) {
     std::uint32_t nobody = 0;
     const bool naps =
         !is_alone_ && quiet_naps < naps_without_activity && napping_.compare_exchange_strong(nobody, 1, base::acq_rel);
+    const bool is_watched = nobody != 0;  // somebody else naps, and looks after those that do not get to their queues
     w.sleep_.store(naps ? worker::sleep_state::napping : worker::sleep_state::asleep, base::seq_cst);  // [sleep.look]
-    if (!sees_work(w)) {
+    if (!sees_work(w) && (!is_watched || napping_.load(base::seq_cst) != 0)) {  // [sleep.watch]
       base::instant deadline = next_event(w);
       if (naps) {
         deadline = std::min(deadline, base::now() + nap);
@@ -53,6 +55,10 @@ tasklet* stealing::find(worker& w) {
     }
     // Whoever set us awake handed us the search with it.
     w.has_search_ = w.sleep_.exchange(worker::sleep_state::awake, base::acq_rel) == worker::sleep_state::awake;
+    if (w.has_search_) {  // it may have been woken to be the watcher
+      quiet_naps = 0;
+      nap = shortest_nap;
+    }
     attend(w, false);
     attend_orphans(w);
     who = w.take_local();
@@ -63,7 +69,7 @@ tasklet* stealing::find(worker& w) {
       if (who == nullptr) {
         who = watch(w);
       }
-      napping_.store(0, base::release);
+      napping_.store(0, base::seq_cst);  // [sleep.watch]
       if (activity(w)) {
         quiet_naps = 0;
       } else {
@@ -87,11 +93,15 @@ tasklet* stealing::find(worker& w) {
 }
 
 // A worker that goes back to work may stay inside one tasklet for long, and so may those that work already. What is
-// private to any of them, the rest of its loot or the sleepers that it woke, needs a watcher, which may have been itself.
+// private to any of them, the rest of its loot or the sleepers that it woke, needs a watcher, which may have been itself;
+// and so do the timers that are due soon.
 void stealing::keep_watch(worker& w) noexcept {
-  if (napping_.load(base::relaxed) == 0 && base::cycles() >= not_before_.load(base::relaxed) &&
+  const base::instant soon = base::now() + timers_watched;
+  if (napping_.load(base::relaxed) == 0 &&
       std::any_of(workers_.begin(), workers_.end(),
-                  [](const auto& other) { return other->has_private_work() || !other->shared_.empty(); })) {
+                  [soon](const auto& other) {
+                    return other->has_private_work() || !other->shared_.empty() || other->timers_.next() <= soon;
+                  })) {
     wake_one(&w);
   }
 }
@@ -170,18 +180,26 @@ tasklet* stealing::steal(worker& w) {
   return nullptr;
 }
 
-// A worker that has not moved since our last nap is inside one tasklet: what is private to it would wait for long.
+// A worker that has not moved since our last nap is inside one tasklet: what is private to it would wait for long, and so
+// would its timers.
 tasklet* stealing::watch(worker& w) {
-  if (base::cycles() < not_before_.load(base::relaxed)) {
-    return nullptr;
-  }
-  if (tasklet* who = steal(w); who != nullptr) {
-    return who;
+  const bool stealing_pays = base::cycles() >= not_before_.load(base::relaxed);
+  if (stealing_pays) {
+    if (tasklet* who = steal(w); who != nullptr) {
+      return who;
+    }
   }
   std::array<tasklet*, steal_cap> items;
   for (auto& other : workers_) {
-    if (other.get() == &w || !other->has_private_work() ||
-        w.seen_ticks_[other->index_] != other->ticks_.load(base::relaxed)) {
+    if (other.get() == &w || w.seen_ticks_[other->index_] != other->ticks_.load(base::relaxed)) {
+      continue;
+    }
+    if (const base::instant due = other->timers_.next(); due != base::never && due <= base::now()) {
+      if (other->timers_.fire(base::now(), &w) != 0) {
+        return w.take_local();
+      }
+    }
+    if (!stealing_pays || !other->has_private_work()) {
       continue;
     }
     if (const std::uint32_t got = other->borrow(items.data(), steal_cap); got != 0) {

@@ -75,6 +75,11 @@ std::size_t timer_wheel::fire(base::instant time, host* here) noexcept {
   const std::uint64_t until = static_cast<std::uint64_t>(time) >> tick_bits;
   std::size_t fired = 0;
   lock_.lock();
+  if (is_firing_) {  // between two timers the lock is free, but the slots are not
+    lock_.unlock();
+    return 0;
+  }
+  is_firing_ = true;
   while (count_ != 0) {
     const base::instant soonest = earliest();
     const std::uint64_t tick = soonest == base::never ? UINT64_MAX : static_cast<std::uint64_t>(soonest) >> tick_bits;
@@ -111,6 +116,7 @@ std::size_t timer_wheel::fire(base::instant time, host* here) noexcept {
   }
   now_ = std::max(now_, until);
   next_.store(count_ == 0 ? base::never : earliest(), base::relaxed);
+  is_firing_ = false;
   lock_.unlock();
   return fired;
 }

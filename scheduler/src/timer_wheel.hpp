@@ -33,6 +33,7 @@ class alignas(64) timer_wheel : public wait_core {
 
   /// Completes every timer that is due at `time` and makes its tasklet ready. Takes the lock itself.
   ///
+  /// Threads   any; whoever comes while another one is in here leaves it to that one.
   /// Returns   how many fired.
   std::size_t fire(base::instant time, host* here) noexcept;
 
@@ -52,6 +53,7 @@ class alignas(64) timer_wheel : public wait_core {
 
   std::uint64_t now_ = 0;  // ticks that have been dealt with
   std::size_t count_ = 0;
+  bool is_firing_ = false;
   base::atomic<base::instant> next_{base::never};
   std::array<std::uint64_t, levels> used_{};
   std::array<std::array<wait_list, slots>, levels> lists_;

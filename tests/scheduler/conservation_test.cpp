@@ -95,6 +95,28 @@ TEST_SUITE("work conservation") {
     }
   }
 
+  TEST_CASE("a timer fires while the worker on which it was armed computes on") {
+    for (int round = 0; round < 10; ++round) {
+      scheduler pool(2);
+      const bool fired = pool.block_on([]() -> task<bool> {
+        counter slept{0};
+        counter armed{0};
+        auto child = martlet::spawn([](counter& begins, counter& ends) -> task<> {
+          ++begins;
+          co_await martlet::sleep_for(2ms);
+          ++ends;
+        }(armed, slept));
+        while (armed == 0) {
+          co_await martlet::yield();
+        }
+        const bool seen = computes_until([&] { return slept == 1; });
+        co_await child.join();
+        co_return seen;
+      }());
+      CHECK(fired);
+    }
+  }
+
   TEST_CASE("a fresh child runs while its parent computes on") {
     scheduler pool(2);
     for (int round = 0; round < 20; ++round) {

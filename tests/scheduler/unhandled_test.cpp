@@ -79,14 +79,14 @@ TEST_SUITE("on_unhandled") {
     scheduler pool(heard.options());
     flag dropped{false};
     pool.spawn(fails_after(dropped, "one"));
-    const unsigned first = __LINE__;
+    const unsigned first = __LINE__ - 1;
     dropped = true;
     REQUIRE(eventually([&] { return heard.all().size() == 1; }));
     CHECK(heard.all()[0] == "one@" + std::to_string(first));
     flag also{false};
     const auto in_fiber = [&also] { martlet::await(fails_after(also, "two")); };
     pool.spawn(in_fiber);
-    const unsigned second = __LINE__;
+    const unsigned second = __LINE__ - 1;
     also = true;
     REQUIRE(eventually([&] { return heard.all().size() == 2; }));
     CHECK(heard.all()[1] == "two@" + std::to_string(second));
