@@ -43,8 +43,8 @@ stealing::stealing(const scheduler_options& options)
       options_(options),
       threads_wanted_(options.workers < 0 ? base::usable_processors() : static_cast<unsigned>(options.workers)),
       is_alone_(threads_wanted_ + static_cast<unsigned>(options.lent_threads) == 1),
-      spin_cycles_(static_cast<std::uint64_t>(options.spin.count()) * base::cycles_per_microsecond() / 1000),
       cycles_per_us_(base::cycles_per_microsecond()),
+      patience_(static_cast<std::uint64_t>(options.spin.count()) * base::cycles_per_microsecond() / 1000),
       outermost_(std::make_unique<outermost>(*this)) {
   base::prepare_asymmetric_fences();
   const unsigned all = threads_wanted_ + static_cast<unsigned>(options.lent_threads);

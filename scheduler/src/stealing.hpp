@@ -11,6 +11,7 @@
 #include <martlet/scheduler/options.hpp>
 #include <martlet/tasklet/failure.hpp>
 
+#include "patience.hpp"
 #include "run_queue.hpp"
 #include "worker.hpp"
 
@@ -84,7 +85,6 @@ class stealing final : public run_queue, private failure_listener {
   const scheduler_options options_;
   const unsigned threads_wanted_;
   const bool is_alone_;  // one worker and nobody lends another: nobody to share with
-  const std::uint64_t spin_cycles_;
   const std::uint64_t cycles_per_us_;
   std::vector<std::unique_ptr<worker>> workers_;
   std::vector<std::thread> threads_;
@@ -95,6 +95,7 @@ class stealing final : public run_queue, private failure_listener {
   base::atomic<std::uint32_t> idle_{0};  // workers that search, nap or sleep
 
   alignas(128) base::atomic<std::uint32_t> searching_{0};
+  patience patience_;  // of whoever holds the search
   base::atomic<std::uint32_t> napping_{0};
   base::atomic<std::uint32_t> running_{0};     // threads in the loop that are not paused
   base::atomic<std::uint64_t> not_before_{0};  // in cycles: stealing does not pay until then

@@ -11,7 +11,8 @@ constexpr std::uint64_t poor_ns = 150;  // a thief that gains less than this a t
 constexpr std::uint64_t shortest_backoff_us = 20;
 constexpr std::uint64_t longest_backoff_us = 2000;
 constexpr unsigned naps_without_activity = 40;
-constexpr base::instant timers_watched = 10'000'000;  // a worker that is inside one tasklet for long has others fire these
+constexpr base::instant timers_watched =
+    10'000'000;  // a worker that is inside one tasklet for long has others fire these
 constexpr std::uint32_t steal_cap = 128;
 
 }  // namespace
@@ -43,7 +44,7 @@ tasklet* stealing::find(worker& w) {
         !is_alone_ && quiet_naps < naps_without_activity && napping_.compare_exchange_strong(nobody, 1, base::acq_rel);
     const bool is_watched = nobody != 0;  // somebody else naps, and looks after those that do not get to their queues
     w.sleep_.store(naps ? worker::sleep_state::napping : worker::sleep_state::asleep, base::seq_cst);  // [sleep.look]
-    if (!sees_work(w) && (!is_watched || napping_.load(base::seq_cst) != 0)) {  // [sleep.watch]
+    if (!sees_work(w) && (!is_watched || napping_.load(base::seq_cst) != 0)) {                         // [sleep.watch]
       base::instant deadline = next_event(w);
       if (naps) {
         deadline = std::min(deadline, base::now() + nap);
@@ -97,16 +98,15 @@ tasklet* stealing::find(worker& w) {
 // and so do the timers that are due soon.
 void stealing::keep_watch(worker& w) noexcept {
   const base::instant soon = base::now() + timers_watched;
-  if (napping_.load(base::relaxed) == 0 &&
-      std::any_of(workers_.begin(), workers_.end(),
-                  [soon](const auto& other) {
-                    return other->has_private_work() || !other->shared_.empty() || other->timers_.next() <= soon;
-                  })) {
+  if (napping_.load(base::relaxed) == 0 && std::any_of(workers_.begin(), workers_.end(), [soon](const auto& other) {
+        return other->has_private_work() || !other->shared_.empty() || other->timers_.next() <= soon;
+      })) {
     wake_one(&w);
   }
 }
 
-// At most one worker searches; it spins for about what a wake would cost, and hands the search on when it finds work.
+// At most one worker searches; it spins for at most about what a wake would cost, and hands the search on when it finds
+// work.
 tasklet* stealing::search(worker& w) {
   if (!w.has_search_) {
     std::uint32_t nobody = 0;
@@ -116,20 +116,34 @@ tasklet* stealing::search(worker& w) {
     w.has_search_ = true;
   }
   tasklet* who = nullptr;
+  const std::uint64_t longest = patience_.begin();
   const std::uint64_t start = base::cycles();
+  std::uint64_t now = start;
   std::uint64_t polled = start;
   for (;;) {
     who = take_foreign(w);
     if (who == nullptr) {
       who = steal(w);
     }
-    const std::uint64_t now = base::cycles();
     if (who == nullptr && now - polled > cycles_per_us_) {
       polled = now;
       attend(w, true);
       who = w.take_local();
     }
-    if (who != nullptr || now - start > spin_cycles_ || command_.load(base::relaxed) != command::run || w.leave_) {
+    if (who != nullptr) {
+      if (now != start) {
+        patience_.found(now - start);
+      }
+      break;
+    }
+    now = base::cycles();
+    if (now - start >= longest) {
+      if (longest != 0) {
+        patience_.gave_up();
+      }
+      break;
+    }
+    if (command_.load(base::relaxed) != command::run || w.leave_) {
       break;
     }
     for (int i = 0; i < 8; ++i) {

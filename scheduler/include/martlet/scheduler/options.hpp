@@ -17,7 +17,8 @@ struct scheduler_options {
   /// How many threads may be inside `run_here` at once.
   int lent_threads = 4;
 
-  /// How long a worker that ran out of work looks for more before it sleeps. A sleeping worker needs 20-37 us to wake.
+  /// How long a worker that ran out of work looks for more before it sleeps, at most: it looks for less after searches in
+  /// vain. A sleeping worker needs 20-37 us to wake.
   std::chrono::nanoseconds spin = std::chrono::microseconds(40);
 
   /// Is told of a failure that nobody can join any more. Null: one line on stderr with the place of the spawn.
