@@ -239,7 +239,7 @@ void stealing::loop(worker& w) {
         w.put_next(who);
       }
       if (command_.load(base::relaxed) != command::run) {
-        obey();
+        obey(w);
       }
       if (must_end(w)) {
         w.until_look_ = 1;

@@ -55,7 +55,7 @@ class stealing final : public run_queue, private failure_listener {
   void loop(worker& w);
   static void begin_turn(worker& w, tasklet* root) noexcept;
   static void dispatch(worker& w, tasklet* who) noexcept;
-  void obey();
+  void obey(worker& w);
   bool must_end(const worker& w) const noexcept { return w.leave_ || command_.load(base::acquire) == command::stop; }
   void tell(command what) noexcept;
 

@@ -123,9 +123,12 @@ void stealing::tell(command what) noexcept {
   }
 }
 
-void stealing::obey() {
+void stealing::obey(worker& w) {
   if (command_.load(base::acquire) != command::pause) {
     return;
+  }
+  if (w.detach_ != nullptr) {
+    w.detach_(w);  // whoever paused us may need what is attached here
   }
   running_.fetch_sub(1, base::acq_rel);
   changed_.fetch_add(1, base::release);

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -239,6 +240,47 @@ TEST_SUITE("channel") {
       CHECK(shared.use_count() == 4);
     }
     CHECK(shared.use_count() == 1);
+  }
+
+  TEST_CASE("a scheduler's end cancels those that wait in channels and selects, and takes their waits back") {
+    channel<int> empty;
+    channel<int> full(1);
+    int value = 1;
+    REQUIRE(full.try_send(value) == try_status::done);
+    martlet::base::atomic<int> cancelled{0};
+    const int each = 50;
+    {
+      scheduler pool(2);
+      const auto counts = [&cancelled](auto wait) {
+        try {
+          wait();
+        } catch (const martlet::cancelled&) {
+          ++cancelled;
+          throw;
+        }
+      };
+      for (int i = 0; i < each; ++i) {
+        pool.spawn([counts, &empty] { counts([&] { martlet::await(empty.receive()); }); });
+        pool.spawn([counts, &full] { counts([&] { martlet::await(full.send(2)); }); });
+        pool.spawn([counts, &empty, &full] {
+          counts([&] { martlet::await(martlet::select(empty.receive(), full.send(3))); });
+        });
+        pool.spawn([](channel<int>& in, martlet::base::atomic<int>& n) -> task<> {
+          try {
+            co_await martlet::select(in.receive(), martlet::sleep_for(std::chrono::hours(1)));
+          } catch (const martlet::cancelled&) {
+            ++n;
+            throw;
+          }
+        }(empty, cancelled));
+      }
+      while (empty.balance() > -3 * each || full.balance() < 1 + 2 * each) {
+        std::this_thread::yield();
+      }
+    }
+    CHECK(cancelled == 4 * each);
+    CHECK(empty.balance() == 0);
+    CHECK(full.balance() == 1);
   }
 
   TEST_CASE("destroying it while somebody waits stops the program") {
