@@ -5,7 +5,7 @@
 #include <benchmark/benchmark.h>
 
 #include <martlet/base/current.hpp>
-#include <martlet/tasklet/frame_pool.hpp>
+#include <martlet/tasklet/frame.hpp>
 #include <martlet/tasklet/host.hpp>
 
 namespace {

@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <memory>
 
+#include <martlet/tasklet/frame.hpp>
 #include <martlet/tasklet/handle.hpp>
-#include <martlet/tasklet/host.hpp>
 #include <martlet/tasklet/tasklet.hpp>
 #include <martlet/tasklet/wait.hpp>
 

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 
 #include <martlet/base/sanitizer.hpp>
-#include <martlet/tasklet/host.hpp>
+#include <martlet/tasklet/frame.hpp>
 
 namespace martlet::detail {
 namespace {
@@ -15,15 +15,6 @@ namespace {
 constinit frame_pool pool;
 
 constexpr std::size_t slab_size = std::size_t{256} * 1024;
-constexpr std::size_t always_readable = 64;
-
-void poison(void* slot, std::size_t size) noexcept {
-  if (size > always_readable) {
-    base::poison(static_cast<std::byte*>(slot) + always_readable, size - always_readable);
-  }
-}
-
-void unpoison(void* slot, std::size_t size) noexcept { base::unpoison(slot, size); }
 
 }  // namespace
 
@@ -72,7 +63,7 @@ frame_pool::chain frame_pool::take(std::size_t index) {
   free_slot* first = nullptr;
   for (std::uint32_t i = from + count; i-- > from;) {
     std::byte* place = s.first + i * size;
-    unpoison(place, std::min(size, always_readable));
+    base::unpoison(place, std::min(size, always_readable));
     auto* slot = reinterpret_cast<free_slot*>(place);
     slot->next = first;
     first = slot;
@@ -129,36 +120,22 @@ void frame_cache::spill(std::size_t index) noexcept {
   pool.give_back(index, spilled);
 }
 
-void* allocate_frame(std::size_t size) {
+void* allocate_frame_elsewhere(std::size_t size) {
   if (size > largest_frame) {
     throw std::bad_alloc();
   }
   const std::size_t index = frame_class(size);
-  void* slot = nullptr;
-  if (host* here = current_host(); here != nullptr) [[likely]] {
-    slot = here->frames_.take(index);
-  } else {
-    frame_pool::chain taken = pool.take(index);
-    slot = taken.first;
-    if (taken.length > 1) {
-      pool.give_back(index, {taken.first->next, 0});
-    }
+  const frame_pool::chain taken = pool.take(index);
+  if (taken.length > 1) {
+    pool.give_back(index, {taken.first->next, 0});
   }
-  unpoison(slot, frame_class_size(index));
-  return slot;
+  base::unpoison(taken.first, frame_class_size(index));
+  return taken.first;
 }
 
-void free_frame(void* frame, std::size_t size) noexcept {
-  const std::size_t index = frame_class(size);
-  auto* slot = static_cast<free_slot*>(frame);
-  slot->word.store(0, base::release);  // tag free: walkers pass it by
-  poison(slot, frame_class_size(index));
-  if (host* here = current_host(); here != nullptr) [[likely]] {
-    here->frames_.give_back(index, slot);
-  } else {
-    slot->next = nullptr;
-    pool.give_back(index, {slot, 1});
-  }
+void free_frame_elsewhere(free_slot* slot, std::size_t index) noexcept {
+  slot->next = nullptr;
+  pool.give_back(index, {slot, 1});
 }
 
 }  // namespace martlet::detail

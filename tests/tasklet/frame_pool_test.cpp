@@ -10,7 +10,7 @@
 
 #include <doctest/doctest.h>
 
-#include <martlet/tasklet/host.hpp>
+#include <martlet/tasklet/frame.hpp>
 
 #include "frames_in_use.hpp"
 #include "scale.hpp"

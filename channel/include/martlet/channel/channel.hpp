@@ -12,7 +12,7 @@
 #include <martlet/channel/errors.hpp>
 #include <martlet/tasklet/await.hpp>
 #include <martlet/tasklet/case_operation.hpp>
-#include <martlet/tasklet/frame_pool.hpp>
+#include <martlet/tasklet/frame.hpp>
 
 namespace martlet {
 

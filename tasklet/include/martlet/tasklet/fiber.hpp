@@ -8,7 +8,7 @@
 #include <utility>
 
 #include <martlet/tasklet/context.hpp>
-#include <martlet/tasklet/frame_pool.hpp>
+#include <martlet/tasklet/frame.hpp>
 #include <martlet/tasklet/host.hpp>
 #include <martlet/tasklet/outcome.hpp>
 #include <martlet/tasklet/stack_pool.hpp>

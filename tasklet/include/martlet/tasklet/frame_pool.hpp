@@ -10,7 +10,7 @@
 /// Memory for frames and channel cores: free lists by size class, in slabs that can be walked.
 ///
 /// Each thread that runs tasklets keeps a `frame_cache`; full and empty chains of slots pass through the process-wide
-/// `frame_pool`. A slot stays a slot of its class for ever (see tasklet.hpp, I3): its first 64 bytes are always
+/// `frame_pool`; frame.hpp is the way in. A slot stays a slot of its class for ever (see tasklet.hpp, I3): its first 64 bytes are always
 /// readable, a free one's word is 0.
 ///
 /// Source    Bonwick, Adams: Magazines and vmem. USENIX 2001 (the chains are its magazines, the pool its depot).
@@ -41,6 +41,9 @@ constexpr std::size_t frame_class_size(std::size_t index) noexcept {
 
 inline constexpr std::size_t largest_frame = frame_class_size(frame_class_count - 1);
 static_assert(frame_class(largest_frame) == frame_class_count - 1);
+
+/// How many bytes of a free slot anybody may read; ASan guards the rest.
+inline constexpr std::size_t always_readable = 64;
 
 /// A free slot, seen from its first 32 bytes. The fourth word is where a frame's tasklet keeps its state.
 struct free_slot {
@@ -141,15 +144,6 @@ class frame_cache {
 
   std::array<frame_pool::chain, frame_class_count> lists_{};
 };
-
-/// Takes memory for a frame of `size` bytes, on a 16-byte boundary.
-///
-/// Throws    std::bad_alloc, also beyond `largest_frame`.
-/// Threads   any. Cost about 3 ns on a worker.
-void* allocate_frame(std::size_t size);
-
-/// Gives it back. `size` is what was asked for.
-void free_frame(void* frame, std::size_t size) noexcept;
 
 /// Returns   the process's frames, for walking.
 frame_pool& frames() noexcept;

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <utility>
 
-#include <martlet/tasklet/frame_pool.hpp>
+#include <martlet/tasklet/frame.hpp>
 #include <martlet/tasklet/outcome.hpp>
 #include <martlet/tasklet/wait.hpp>
 
