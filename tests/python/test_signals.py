@@ -9,10 +9,19 @@ import time
 import pytest
 
 
+def heed_ctrl_c():
+    """A shell that runs the tests in the background has them ignore Ctrl-C, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def interrupted(body, number=signal.SIGINT):
     """Runs a program, sends it a signal once it has said "ready", and returns (what it printed, its exit code)."""
     program = subprocess.Popen(
-        [sys.executable, "-u", "-c", textwrap.dedent(body)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-u", "-c", textwrap.dedent(body)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,
     )
     try:
         assert program.stdout.readline() == "ready\n", program.stderr.read()
