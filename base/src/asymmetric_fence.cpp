@@ -8,7 +8,7 @@ namespace martlet::base {
 
 namespace detail {
 
-bool fences_are_asymmetric = false;
+constinit atomic<bool> fences_are_asymmetric{false};
 
 void full_fence() noexcept {
   // A locked read-modify-write rather than a free-standing fence, which g++ 12 refuses under ThreadSanitizer.
@@ -29,13 +29,14 @@ void prepare_asymmetric_fences() noexcept {
     return offered > 0 && (offered & MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0 &&
            syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
   }();
-  if (works && !detail::fences_are_asymmetric) {
-    detail::fences_are_asymmetric = true;
+  if (works && !detail::fences_are_asymmetric.load(relaxed)) {
+    detail::fences_are_asymmetric.store(true, relaxed);
   }
 }
 
 void heavy_fence() noexcept {
-  if (!detail::fences_are_asymmetric || syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0) {
+  if (!detail::fences_are_asymmetric.load(relaxed) ||
+      syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0) {
     detail::full_fence();
   }
 }

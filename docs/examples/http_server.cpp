@@ -2,6 +2,7 @@
 // each connection moves the bytes. GET / gives a short text, POST /echo gives the body back, GET /stats gives JSON.
 #include <array>
 #include <atomic>
+#include <charconv>
 #include <csignal>
 #include <cstring>
 #include <iostream>
@@ -20,7 +21,6 @@ namespace http = boost::beast::http;
 using martlet::net::stream;
 using request_parser = http::request_parser<http::string_body>;
 using response = http::response<http::string_body>;
-using std::to_string;
 
 struct server {
   std::atomic<long> requests{0}, open{0}, most_open{0}, busy{0};  // requests for /stats are not counted
@@ -42,8 +42,8 @@ response make(http::status status, std::string body, const char* type = "text/pl
 response answer(server& s, const request_parser::value_type& asked) {
   if (asked.target() == "/stats")
     return make(http::status::ok,
-                "{\"requests\": " + to_string(s.requests) + ", \"open\": " + to_string(s.open) +
-                    ", \"most_open\": " + to_string(s.most_open) + "}\n",
+                "{\"requests\": " + std::to_string(s.requests) + ", \"open\": " + std::to_string(s.open) +
+                    ", \"most_open\": " + std::to_string(s.most_open) + "}\n",
                 "application/json");
   ++s.requests;
   if (asked.target() == "/") return make(http::status::ok, "Hello from a tasklet.\n");
@@ -119,9 +119,10 @@ martlet::task<> accept_all(server& s, martlet::net::listener& door) {
 int main(int count, char** arguments) try {
   int port = 8080, workers = -1;
   for (int i = 1; i < count; i += 2) {
-    if (i + 1 == count || (arguments[i] != "--port"sv && arguments[i] != "--workers"sv))
+    int& number = arguments[i] == "--port"sv ? port : workers;
+    if (i + 1 == count || (arguments[i] != "--port"sv && arguments[i] != "--workers"sv) ||
+        std::from_chars(arguments[i + 1], arguments[i + 1] + std::strlen(arguments[i + 1]), number).ec != std::errc())
       throw std::invalid_argument("it takes --port N (0 for any) and --workers N (-1 for one per core)");
-    (arguments[i] == "--port"sv ? port : workers) = std::stoi(arguments[i + 1]);
   }
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
@@ -131,7 +132,7 @@ int main(int count, char** arguments) try {
   for (const int stop : {SIGINT, SIGTERM}) sigaddset(&stops, stop);
   pthread_sigmask(SIG_BLOCK, &stops, nullptr);  // before there are workers, so that this thread gets them
   server s;
-  martlet::net::listener door(martlet::net::endpoint::parse("127.0.0.1:" + to_string(port)));
+  martlet::net::listener door(martlet::net::endpoint::parse("127.0.0.1:" + std::to_string(port)));
   {
     martlet::scheduler pool(workers);
     pool.spawn(accept_all(s, door));
@@ -139,8 +140,7 @@ int main(int count, char** arguments) try {
     sigwaitinfo(&stops, nullptr);
     s.is_stopping = true;
     door.close();
-    for (int i = 0; i < 100 && s.busy != 0; ++i)
-      martlet::await(martlet::sleep_for(10ms));  // let them end, for a second
+    for (int i = 0; i < 100 && s.busy != 0; ++i) martlet::await(martlet::sleep_for(10ms));  // let them end
   }  // the scheduler cancels the connections that are idle
   std::cout << "served " << s.requests << " requests; at most " << s.most_open << " connections were open at once\n";
 } catch (const std::exception& error) {

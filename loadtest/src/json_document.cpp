@@ -297,6 +297,14 @@ double json_place::as_number_above_zero(double most) const {
   return number;
 }
 
+double json_place::as_number_between(double least, double most) const {
+  const auto number = value_->is_number() ? value_->get<double>() : least - 1;
+  if (!(number >= least) || number > most) {
+    expected("a number from " + number_text(least) + " to " + number_text(most));
+  }
+  return number;
+}
+
 std::chrono::nanoseconds json_place::as_duration(std::chrono::nanoseconds least) const {
   if (!value_->is_string()) expected("a duration such as \"100ms\", \"1.5s\" or \"2m\"");
   std::chrono::nanoseconds duration{};

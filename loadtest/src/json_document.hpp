@@ -72,6 +72,7 @@ class json_place {
   bool as_bool() const;
   std::uint64_t as_integer(std::uint64_t least, std::uint64_t most) const;
   double as_number_above_zero(double most) const;
+  double as_number_between(double least, double most) const;
   std::chrono::nanoseconds as_duration(std::chrono::nanoseconds least) const;
   std::string_view as_choice(std::span<const std::string_view> choices) const;
 

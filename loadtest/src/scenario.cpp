@@ -19,6 +19,7 @@ using std::chrono::nanoseconds;
 constexpr std::uint64_t most_users = 10'000'000;
 constexpr std::uint64_t most_requests = 1'000'000'000'000;
 constexpr std::uint64_t largest_seed = (std::uint64_t{1} << 53) - 1;  // what every JSON tool keeps exactly
+constexpr double lowest_rate = 1e-6;                                  // one in eleven days
 constexpr double highest_rate = 1e7;
 constexpr double largest_weight = 1e6;
 constexpr std::size_t most_steps = 1'000;
@@ -92,7 +93,7 @@ closed_model read_closed(const json_place& place, const std::optional<std::uint6
 constant_rate_model read_constant_rate(const json_place& place, const std::optional<std::uint64_t>& total_requests) {
   place.expect_keys(keys::constant_rate_model);
   constant_rate_model model;
-  model.rate = place.at("rate").as_number_above_zero(highest_rate);
+  model.rate = place.at("rate").as_number_between(lowest_rate, highest_rate);
   if (auto duration = place.find("duration")) model.duration = duration->as_duration(shortest_timeout);
   model.max_in_flight = place.at("max_in_flight").as_integer(1, most_users);
   if (auto late_after = place.find("late_after")) model.late_after = late_after->as_duration(0ns);

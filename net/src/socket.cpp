@@ -34,7 +34,8 @@ std::string hint(int error) {
     case ECONNRESET: return "the other side broke the connection off";
     case EPIPE: return "the other side has closed the connection, or shutdown_write was called here";
     case EADDRNOTAVAIL: return "this machine does not have that address, or no port of its own left";
-    case EAGAIN: return "somebody else used the descriptor in between; leave it to its stream";
+    case EAGAIN:
+      return "the queue of a Unix listener is full, so try again later; or somebody else used the descriptor in between";
     case ENOMEM: return "the kernel has no memory for it, or no epoll could be made";
     case ENOSPC: return "this user watches as many descriptors as fs.epoll.max_user_watches allows";
     default: return "";

@@ -151,7 +151,7 @@ bool connect_operation::attempt(socket_wait& wait, int fd) noexcept {
   do {
     error = ::connect(fd, self.to_.data(), self.to_.size()) == 0 ? 0 : errno;
   } while (error == EINTR);
-  if (error == EINPROGRESS || error == EALREADY || (error == EAGAIN && self.to_.family() == AF_UNIX)) {
+  if (error == EINPROGRESS || error == EALREADY) {  // EAGAIN of a Unix socket ends it: no event tells of a queue's room
     return false;
   }
   if (error == 0 || error == EISCONN) {

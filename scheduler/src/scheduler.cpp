@@ -5,11 +5,15 @@
 namespace martlet {
 
 scheduler::scheduler(scheduler_options options) {
-  if (options.workers < -1 || options.lent_threads < 0 || options.workers + options.lent_threads == 0) {
+  if (options.workers < -1 || options.lent_threads < 0 || (options.workers == 0 && options.lent_threads == 0)) {
     throw misuse(
         "scheduler_options: workers is -1 (one per processor) or a count, lent_threads a count, and at least "
         "one thread must be possible; found workers = " +
         std::to_string(options.workers) + ", lent_threads = " + std::to_string(options.lent_threads));
+  }
+  if (options.spin < std::chrono::nanoseconds::zero() || options.spin > std::chrono::seconds(1)) {
+    throw misuse("scheduler_options: spin is between nothing and a second, found " +
+                 std::to_string(options.spin.count()) + " ns");
   }
   queue_ = std::make_unique<detail::stealing>(options);
 }

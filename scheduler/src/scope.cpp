@@ -2,6 +2,8 @@
 
 #include <mutex>
 
+#include <martlet/base/check.hpp>
+
 #include "report_unhandled.hpp"
 
 namespace martlet {
@@ -76,6 +78,11 @@ bool scope_wait::prepare(tasklet* owner) noexcept {
   if (scope_->open_ == 0) {
     scope_->lock_.unlock();
     return false;
+  }
+  if (scope_->waiter_ != nullptr) {
+    scope_->lock_.unlock();
+    base::fatal(
+        "a scope was joined while another tasklet or thread already waits for its children: join a scope in one place");
   }
   node_.owner = owner;
   scope_->waiter_ = &node_;

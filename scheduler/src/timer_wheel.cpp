@@ -26,7 +26,8 @@ void timer_wheel::insert(timer_node& node, std::uint64_t tick) noexcept {
 
 void timer_wheel::arm(timer_node& node) noexcept {
   node.wheel = this;
-  if (count_++ == 0) {
+  // Not while somebody fires: it is still emptying the slot of an earlier tick, in which a later time would be early.
+  if (count_++ == 0 && !is_firing_) {
     now_ = std::max(now_, static_cast<std::uint64_t>(base::now()) >> tick_bits);  // nothing lies between
   }
   // A time that has passed meanwhile comes with the next tick: the present one's slot has been emptied.

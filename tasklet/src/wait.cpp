@@ -147,6 +147,16 @@ void detach(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)) noexc
   who->destroy();
 }
 
+void refuse_empty_handle() noexcept {
+  base::fatal(
+      "an empty handle was asked: it was never given a tasklet, or was moved from (block_on takes its handle over)");
+}
+
+void refuse_empty_task() noexcept {
+  base::fatal(
+      "an empty task was awaited or spawned: each task runs once, and was awaited, spawned or moved from before");
+}
+
 void refuse_second_join() noexcept {
   base::fatal("a handle was joined while another tasklet already waits in its join: join a tasklet once");
 }

@@ -327,6 +327,24 @@ TEST_SUITE("stream") {
     ::unlink(path.c_str());
   }
 
+  TEST_CASE(
+      "a connect to a Unix listener whose queue is full says so instead of waiting for an event that never comes") {
+    const std::string path = "/tmp/martlet-full-test-" + std::to_string(::getpid());
+    ::unlink(path.c_str());
+    listener door(endpoint::unix_path(path), {.backlog = 1});
+    std::vector<stream> queued;
+    std::string refused = "nothing";
+    for (int i = 0; i < 10 && refused == "nothing"; ++i) {
+      refused = thrown_by<std::system_error>([&] {
+        queued.push_back(await(martlet::net::connect(endpoint::unix_path(path))));
+      });
+    }
+    CAPTURE(refused);
+    CHECK(refused.find("queue of a Unix listener is full") != std::string::npos);
+    CHECK(!queued.empty());
+    ::unlink(path.c_str());
+  }
+
   TEST_CASE("a moved stream goes on, and an assigned one closes what it had") {
     auto pair = connected();
     stream& one = pair.first;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -10,6 +11,7 @@
 #include <martlet/scheduler.hpp>
 
 #include "eventually.hpp"
+#include "in_child.hpp"
 #include "scale.hpp"
 
 namespace {
@@ -220,6 +222,18 @@ TEST_SUITE("scope") {
       }(ended));
     }
     CHECK(ended == rounds);
+  }
+
+  TEST_CASE("a scope that is joined twice at once stops the program with a sentence") {
+    const auto end = in_child([] {
+      scheduler pool(2);
+      martlet::scope s(pool);
+      s.spawn([]() -> task<> { co_await martlet::sleep_for(std::chrono::hours(1)); });
+      std::thread other([&s] { s.join(); });
+      s.join();
+    });
+    CHECK(end.was_aborted());
+    CHECK(end.said("join a scope in one place"));
   }
 }
 

@@ -197,6 +197,28 @@ TEST_SUITE("misuse") {
     CHECK_THROWS_AS(scheduler(-2), martlet::misuse);
     CHECK_THROWS_AS(scheduler({.workers = 0, .lent_threads = 0}), martlet::misuse);
     CHECK_THROWS_AS(scheduler({.workers = 1, .lent_threads = -1}), martlet::misuse);
+    CHECK_THROWS_AS(scheduler({.workers = 1, .spin = std::chrono::nanoseconds(-1)}), martlet::misuse);
+    CHECK_THROWS_AS(scheduler({.workers = 1, .spin = std::chrono::hours(1)}), martlet::misuse);
+    CHECK(scheduler({.lent_threads = 1}).worker_count() >= 1);
+  }
+
+  TEST_CASE("an empty handle and a task that has run stop the program with a sentence") {
+    const auto twice = in_child([] {
+      scheduler pool(1);
+      auto h = pool.spawn(number(1));
+      pool.block_on(std::move(h));
+      static_cast<void>(h.state());
+    });
+    CHECK(twice.was_aborted());
+    CHECK(twice.said("empty handle"));
+    const auto spent = in_child([] {
+      scheduler pool(1);
+      auto once = number(1);
+      pool.block_on(std::move(once));
+      pool.block_on(std::move(once));
+    });
+    CHECK(spent.was_aborted());
+    CHECK(spent.said("empty task"));
   }
 
   TEST_CASE("martlet::await in a coroutine stops the program and says what to write") {

@@ -1,10 +1,12 @@
 #include "timer_wheel.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -23,9 +25,15 @@ using base::instant;
 // What the wheel readies is marked instead of run.
 class notes final : public executor {
  public:
-  void ready(tasklet* who, tasklet*, host*, turn) noexcept override { fired.push_back(who); }
+  void ready(tasklet* who, tasklet*, host*, turn) noexcept override {
+    fired.push_back(who);
+    if (meanwhile) {
+      std::exchange(meanwhile, nullptr)();
+    }
+  }
   tasklet* rotate(tasklet*, tasklet*, host&) noexcept override { return nullptr; }
   std::vector<tasklet*> fired;
+  std::function<void()> meanwhile;  // what another thread does while the wheel is unlocked between two timers
 };
 
 // A wait for a time whose owner is a record without a frame.
@@ -176,6 +184,31 @@ TEST_SUITE("timer_wheel") {
     CHECK(fired > 0);
     for (const auto& [due, w] : model) {
       w->disarm(*r.wheel);
+    }
+  }
+
+  TEST_CASE("a timer that is armed while others fire late is not early, whatever slot it shares") {
+    constexpr instant tick = 1 << 16;
+    for (int late = 3; late < 130; ++late) {
+      auto wheel = std::make_unique<timer_wheel>();
+      notes heard;
+      host here(&heard);
+      waiter first(here);
+      waiter second(here);
+      const instant start = base::now();
+      first.arm(*wheel, start + tick);
+      const auto fires = static_cast<std::uint64_t>(wheel->next()) >> 16;
+      const instant now = start + late * tick;
+      // The next time whose slot is the one that is being emptied.
+      const instant due =
+          static_cast<instant>(((static_cast<std::uint64_t>(now) >> 16) & ~std::uint64_t{63}) + 64 + (fires & 63))
+          << 16;
+      heard.meanwhile = [&] { second.arm(*wheel, due - 1); };
+      while (base::now() < now) {}
+      wheel->fire(now, &here);
+      REQUIRE(due > now);
+      CHECK(heard.fired.size() == 1);
+      second.disarm(*wheel);
     }
   }
 }

@@ -15,8 +15,9 @@
 namespace martlet::base {
 
 namespace detail {
-// Written once before the first scheduler starts a thread, by `prepare_asymmetric_fences`.
-extern bool fences_are_asymmetric;
+// Set once, before the first scheduler starts a thread. Threads that use a channel meanwhile may see it late: until then
+// they pass full fences, which are enough.
+extern atomic<bool> fences_are_asymmetric;
 void full_fence() noexcept;
 }  // namespace detail
 
@@ -26,7 +27,7 @@ void prepare_asymmetric_fences() noexcept;
 /// The hot side. Cost: none where membarrier works, else one full fence (6 ns).
 inline void light_fence() noexcept {
   asm volatile("" ::: "memory");
-  if (!detail::fences_are_asymmetric) [[unlikely]] {
+  if (!detail::fences_are_asymmetric.load(relaxed)) [[unlikely]] {
     detail::full_fence();
   }
 }

@@ -38,9 +38,9 @@ void enter(run_queue* queue, scope_base* owner, tasklet* who, site where);
 
 template <class T>
 handle<T> enter_task(run_queue* queue, scope_base* owner, task<T>&& body, site where) {
-  auto* promise = body.release();
-  handle<T> result(*promise);
-  enter(queue, owner, promise, where);
+  auto& promise = body.release();
+  handle<T> result(promise);
+  enter(queue, owner, &promise, where);
   return result;
 }
 

@@ -62,6 +62,9 @@ void end_fiber(fiber_core& core, const std::exception_ptr* error) noexcept;
 /// A stackful tasklet: a frame made by hand with the shape of a coroutine's.
 template <class F, class R>
 class fiber_frame {
+  static_assert(alignof(F) <= 16,
+                "a function whose captures are aligned to more than 16 bytes: keep them behind a pointer");
+
  public:
   fiber_frame(F&& function, const fiber_options& options)
       : result_(kind::fiber),

@@ -26,6 +26,7 @@ status status_of(const tasklet& who) noexcept;
 void detach(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)) noexcept;
 
 [[noreturn]] void refuse_second_join() noexcept;
+[[noreturn]] void refuse_empty_handle() noexcept;
 
 /// Waits for the end of a tasklet, whose record is the core.
 template <class Derived>
@@ -114,27 +115,34 @@ class handle {
   /// Tells what the tasklet is doing, at some moment during the call.
   ///
   /// Threads   any. Never suspends. Cost two loads.
-  status state() const noexcept { return detail::status_of(*child_); }
+  status state() const noexcept { return detail::status_of(child()); }
 
   /// Waits until the tasklet has ended. Join a tasklet once: its value is moved out.
   ///
   /// Returns   what it returned.
   /// Throws    what it threw; `cancelled` when the waiting tasklet was cancelled first.
   /// Suspends  until the end; resumed by the worker that ran the tasklet.
-  detail::join_operation<T> join() noexcept { return detail::join_operation<T>(*child_); }
+  detail::join_operation<T> join() noexcept { return detail::join_operation<T>(child()); }
 
   auto operator co_await() && noexcept { return join(); }
 
   /// Asks the tasklet to stop: the wait it is in, and every later one, throws `cancelled`. Does not wait.
   ///
   /// Threads   any. Cost a lock while it waits, 17 us (a membarrier) while it runs.
-  void cancel() noexcept { detail::request_cancel(child_); }
+  void cancel() noexcept { detail::request_cancel(&child()); }
 
   /// Returns   where it was spawned.
-  site spawned_at() const noexcept { return child_->site_; }
+  site spawned_at() const noexcept { return child().site_; }
 
  private:
   friend detail::tasklet* detail::record_of<T>(const handle& of) noexcept;
+
+  detail::outcome<T>& child() const noexcept {
+    if (child_ == nullptr) [[unlikely]] {
+      detail::refuse_empty_handle();
+    }
+    return *child_;
+  }
 
   detail::outcome<T>* child_ = nullptr;
 };

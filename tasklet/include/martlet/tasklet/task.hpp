@@ -66,6 +66,8 @@ struct task_promise<void> final : outcome<void>, task_promise_base {
   void return_void() const noexcept {}
 };
 
+[[noreturn]] void refuse_empty_task() noexcept;
+
 /// Runs a task as a child of the tasklet that awaits it: no scheduling, two transfers.
 template <class T>
 class run_child final : public operation<run_child<T>> {
@@ -139,12 +141,23 @@ class [[nodiscard("a task runs when it is awaited or spawned")]] task {
   explicit operator bool() const noexcept { return promise_ != nullptr; }
 
   /// Runs the task as a part of the tasklet that awaits it. An awaited task is spent.
-  auto operator co_await() && noexcept { return detail::run_child<T>(*promise_); }
+  auto operator co_await() && noexcept { return detail::run_child<T>(promise()); }
 
   /// Gives up the coroutine, for what spawns it.
-  promise_type* release() noexcept { return std::exchange(promise_, nullptr); }
+  promise_type& release() noexcept {
+    promise_type& released = promise();
+    promise_ = nullptr;
+    return released;
+  }
 
  private:
+  promise_type& promise() const noexcept {
+    if (promise_ == nullptr) [[unlikely]] {
+      detail::refuse_empty_task();
+    }
+    return *promise_;
+  }
+
   promise_type* promise_ = nullptr;
 };
 
