@@ -4,6 +4,7 @@ import contextlib
 import gc
 import sys
 import threading
+import time
 
 import martlet
 import pytest
@@ -243,6 +244,7 @@ def test_the_collector_runs_while_functions_are_parked(workers):
     def collects(until):
         while not until.closed:
             gc.collect()
+            time.sleep(0.001)  # without a gap the workers of a busy machine hardly get to run between two collections
 
     async def main():
         over, ch = martlet.channel(), martlet.channel()
