@@ -9,13 +9,16 @@ namespace {
 
 constexpr long rounds = 1'000'000;  // of each
 
-// Counts the turns after which the same one came again: a yield that returns at once would be seen. One worker only.
+// Counts the turns, and those after which the same one came again: a yield that returns at once would be seen. One
+// worker only.
 struct turns {
+  long taken = 0;
   long repeated = 0;
   int last = -1;
   void take(int who) {
     repeated += last == who;
     last = who;
+    ++taken;
   }
 };
 
@@ -60,7 +63,7 @@ void yield(benchmark::State& state) {
   while (state.KeepRunningBatch(2 * rounds)) {
     turns shared;
     pool.block_on(both_of(shared, What));
-    martlet::bench::require(shared.repeated <= 1, "the two took turns");
+    martlet::bench::require(shared.taken == 2 * rounds && shared.repeated <= 1, "the two took turns");
   }
 }
 BENCHMARK(yield<kind::stackless>)->MeasureProcessCPUTime()->UseRealTime();
