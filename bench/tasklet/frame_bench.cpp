@@ -1,5 +1,9 @@
 // Memory for frames: from a worker's own free list, and over the process's store.
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <random>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -54,6 +58,26 @@ void take_many(benchmark::State& state) {
   }
 }
 BENCHMARK(take_many)->ArgName("frames")->Arg(100)->Arg(10'000)->Arg(1'000'000);
+
+// The same, and freed in another order than taken: the next round must not pay for that.
+void take_many_shuffled(benchmark::State& state) {
+  const with_cache cached;
+  std::vector<void*> frames(1'000'000);
+  std::vector<std::size_t> order(frames.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::shuffle(order.begin(), order.end(), std::mt19937(1));
+  while (state.KeepRunningBatch(static_cast<std::int64_t>(frames.size()))) {
+    for (void*& frame : frames) {
+      frame = allocate_frame(128);
+    }
+    state.PauseTiming();
+    for (const std::size_t i : order) {
+      free_frame(frames[i], 128);
+    }
+    state.ResumeTiming();
+  }
+}
+BENCHMARK(take_many_shuffled);
 
 void from_the_heap(benchmark::State& state) {
   for (auto _ : state) {

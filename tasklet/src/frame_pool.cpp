@@ -1,8 +1,10 @@
 #include <martlet/tasklet/frame_pool.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <mutex>
 #include <new>
+#include <utility>
 
 #include <sys/mman.h>
 
@@ -14,92 +16,111 @@ namespace {
 
 constinit frame_pool pool;
 
-constexpr std::size_t slab_size = std::size_t{256} * 1024;
+// Maps `bytes` on a boundary of `alignment`.
+void* map_aligned(std::size_t bytes, std::size_t alignment) {
+  const std::size_t all = bytes + alignment;
+  void* memory = mmap(nullptr, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) {
+    throw std::bad_alloc();
+  }
+  auto* const low = static_cast<std::byte*>(memory);
+  const std::size_t before = (alignment - reinterpret_cast<std::uintptr_t>(low) % alignment) % alignment;
+  if (before != 0) {
+    munmap(low, before);
+  }
+  munmap(low + before + bytes, alignment - before);
+  return low + before;
+}
 
 }  // namespace
 
 frame_pool& frames() noexcept { return pool; }
 
-void frame_pool::map_slab(std::size_t index, depot& d) {
+frame_pool::slab* frame_pool::map_slab(std::size_t index) {
   const std::size_t size = frame_class_size(index);
-  const std::size_t head = 64;
-  const std::size_t bytes = size + head > slab_size ? (size + head + 4095) / 4096 * 4096 : slab_size;
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) {
-    throw std::bad_alloc();
-  }
+  const std::size_t bytes = std::max(slab_size, (sizeof(slab) + size + 4095) / 4096 * 4096);
+  void* memory = map_aligned(bytes, slab_size);
   auto* s = new (memory) slab{};
-  s->first = static_cast<std::byte*>(memory) + head;
+  s->first = static_cast<std::byte*>(memory) + sizeof(slab);
   s->index = index;
-  s->capacity = static_cast<std::uint32_t>((bytes - head) / size);
-  s->carved.store(0, base::relaxed);
-  base::poison(s->first, bytes - head);
+  s->capacity = static_cast<std::uint32_t>((bytes - sizeof(slab)) / size);
+  s->free = s->capacity;
+  s->reciprocal = static_cast<std::uint32_t>(((std::uint64_t{1} << 32) + size - 1) / size);
+  for (std::uint32_t i = 0; i < s->capacity; ++i) {
+    s->is_free[i / 64] |= std::uint64_t{1} << i % 64;
+  }
+  base::poison(s->first, bytes - sizeof(slab));
   slab* newest = slabs_.load(base::relaxed);
   do {
     s->older = newest;
   } while (!slabs_.compare_exchange_weak(newest, s, base::release, base::relaxed));  // [slab.publish]
-  d.open = s;
+  return s;
 }
 
-frame_pool::chain frame_pool::take(std::size_t index) {
+void frame_pool::append(depot& d, slab* s) noexcept {
+  s->next = nullptr;
+  (d.front == nullptr ? d.front : d.back->next) = s;
+  d.back = s;
+}
+
+frame_pool::chain frame_pool::take(std::size_t index, std::uint32_t most) {
   depot& d = depots_[index];
-  const std::lock_guard guard(d.lock);
-  if (free_slot* first = d.chains; first != nullptr) {
-    d.chains = first->next_chain;
-    return {first, chain_length(index)};
-  }
-  if (free_slot* first = d.singles; first != nullptr) {
-    d.singles = first->next;
-    first->next = nullptr;
-    return {first, 1};
-  }
-  if (d.open == nullptr || d.open->carved.load(base::relaxed) == d.open->capacity) {
-    map_slab(index, d);
-  }
-  slab& s = *d.open;
   const std::size_t size = frame_class_size(index);
-  const std::uint32_t from = s.carved.load(base::relaxed);  // only changed under the depot's lock
-  const std::uint32_t count = std::min(chain_length(index), s.capacity - from);
-  free_slot* first = nullptr;
-  for (std::uint32_t i = from + count; i-- > from;) {
-    std::byte* place = s.first + i * size;
-    base::unpoison(place, std::min(size, always_readable));
-    auto* slot = reinterpret_cast<free_slot*>(place);
-    slot->next = first;
-    first = slot;
+  const std::lock_guard guard(d.lock);
+  if (d.front == nullptr) {
+    append(d, map_slab(index));
   }
-  s.carved.store(from + count, base::release);  // [slab.carve]
-  return {first, count};
+  chain taken;
+  free_slot** end = &taken.first;
+  while (taken.length < most && d.front != nullptr) {
+    slab& s = *d.front;
+    std::uint32_t last = 0;
+    for (; taken.length < most && s.free != 0; ++taken.length, --s.free) {
+      while (s.is_free[s.scanned] == 0) {
+        ++s.scanned;
+      }
+      last = s.scanned * 64 + static_cast<std::uint32_t>(std::countr_zero(s.is_free[s.scanned]));
+      s.is_free[s.scanned] &= s.is_free[s.scanned] - 1;
+      std::byte* place = s.first + last * size;
+      base::unpoison(place, std::min(size, always_readable));
+      *end = reinterpret_cast<free_slot*>(place);
+      end = &(*end)->next;
+    }
+    if (last >= s.carved.load(base::relaxed)) {  // only changed under the depot's lock
+      s.carved.store(last + 1, base::release);   // [slab.carve]
+    }
+    if (s.free == 0) {
+      d.front = s.next;
+    }
+  }
+  *end = nullptr;
+  return taken;
 }
 
-void frame_pool::give_back(std::size_t index, chain slots) noexcept {
+void frame_pool::give_back(std::size_t index, free_slot* first) noexcept {
   depot& d = depots_[index];
   const std::lock_guard guard(d.lock);
-  if (slots.length == chain_length(index)) {
-    slots.first->next_chain = d.chains;
-    d.chains = slots.first;
-    return;
-  }
-  while (slots.first != nullptr) {
-    free_slot* slot = slots.first;
-    slots.first = slot->next;
-    slot->next = d.singles;
-    d.singles = slot;
+  while (first != nullptr) {
+    slab& s = *slab_of(first);
+    const std::uint32_t number = s.number_of(first);
+    first = first->next;
+    s.is_free[number / 64] |= std::uint64_t{1} << number % 64;
+    s.scanned = std::min(s.scanned, number / 64);
+    if (++s.free == 1) {
+      append(d, &s);
+    }
   }
 }
 
 frame_cache::~frame_cache() {
   for (std::size_t index = 0; index < frame_class_count; ++index) {
-    if (lists_[index].first != nullptr) {
-      lists_[index].length = 0;  // of any length: slot by slot
-      pool.give_back(index, lists_[index]);
-    }
+    pool.give_back(index, lists_[index].first);
   }
 }
 
 void* frame_cache::refill(std::size_t index) {
   auto& list = lists_[index];
-  list = pool.take(index);
+  list = pool.take(index, frame_pool::chain_length(index));
   free_slot* slot = list.first;
   list.first = slot->next;
   --list.length;
@@ -109,15 +130,14 @@ void* frame_cache::refill(std::size_t index) {
 void frame_cache::spill(std::size_t index) noexcept {
   auto& list = lists_[index];
   const std::uint32_t length = frame_pool::chain_length(index);
-  frame_pool::chain spilled{list.first, length};
-  free_slot* last = list.first;
+  free_slot* const first = list.first;
+  free_slot* last = first;
   for (std::uint32_t i = 1; i < length; ++i) {
     last = last->next;
   }
-  list.first = last->next;
+  list.first = std::exchange(last->next, nullptr);
   list.length -= length;
-  last->next = nullptr;
-  pool.give_back(index, spilled);
+  pool.give_back(index, first);
 }
 
 void* allocate_frame_elsewhere(std::size_t size) {
@@ -125,17 +145,14 @@ void* allocate_frame_elsewhere(std::size_t size) {
     throw std::bad_alloc();
   }
   const std::size_t index = frame_class(size);
-  const frame_pool::chain taken = pool.take(index);
-  if (taken.length > 1) {
-    pool.give_back(index, {taken.first->next, 0});
-  }
-  base::unpoison(taken.first, frame_class_size(index));
-  return taken.first;
+  free_slot* const slot = pool.take(index, 1).first;
+  base::unpoison(slot, frame_class_size(index));
+  return slot;
 }
 
 void free_frame_elsewhere(free_slot* slot, std::size_t index) noexcept {
   slot->next = nullptr;
-  pool.give_back(index, {slot, 1});
+  pool.give_back(index, slot);
 }
 
 }  // namespace martlet::detail

@@ -1,9 +1,12 @@
 #include <martlet/tasklet/frame_pool.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <new>
 #include <optional>
+#include <random>
 #include <set>
 #include <thread>
 #include <vector>
@@ -138,6 +141,31 @@ TEST_SUITE("frame_pool") {
         slots_after_first = slots;
       }
       CHECK(slots <= slots_after_first + 2 * frame_pool::chain_length(frame_class(1000)));
+    }
+  }
+
+  TEST_CASE("a burst that was freed in any order is handed out in the order of addresses again") {
+    constexpr std::size_t count = 20'000;
+    constexpr std::size_t size = 144;
+    const hosted here;
+    std::vector<std::byte*> frames;
+    std::mt19937 chance(1);
+    for (int round = 0; round < 5; ++round) {
+      for (std::size_t i = 0; i < count; ++i) {
+        frames.push_back(static_cast<std::byte*>(allocate_frame(size)));
+        mark(frames.back());
+      }
+      std::size_t neighbours = 0;
+      for (std::size_t i = 1; i < count; ++i) {
+        neighbours += frames[i] - frames[i - 1] == static_cast<std::ptrdiff_t>(size) ? 1U : 0U;
+      }
+      CHECK(neighbours > count * 9 / 10);  // not those of the cache, and where one slab ends and the next begins
+      CHECK(std::set<std::byte*>(frames.begin(), frames.end()).size() == count);
+      std::shuffle(frames.begin(), frames.end(), chance);
+      for (std::byte* frame : frames) {
+        free_frame(frame, size);
+      }
+      frames.clear();
     }
   }
 
