@@ -6,8 +6,12 @@ namespace martlet::base {
 
 void bias_lock::enter_slowly() noexcept {
   for (;;) {
+    light_fence();
+    if ((claimed_.load(acquire) & borrowed) == 0) {  // [bias.look] [bias.borrower]
+      return;
+    }
     busy_.store(0, release);
-    for (int look = 0; claimed_.load(relaxed) != 0; ++look) {
+    for (int look = 0; (claimed_.load(relaxed) & borrowed) != 0; ++look) {
       if (look < 128) {
         cpu_pause();
       } else {
@@ -15,10 +19,6 @@ void bias_lock::enter_slowly() noexcept {
       }
     }
     busy_.store(1, relaxed);  // [bias.look]
-    light_fence();
-    if (claimed_.load(acquire) == 0) {  // [bias.look] [bias.borrower]
-      return;
-    }
   }
 }
 

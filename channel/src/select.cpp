@@ -41,9 +41,9 @@ void select_wait::unlock_all(std::span<wait_core* const> cores) noexcept {
   }
 }
 
-bool select_wait::try_all(tasklet* owner, tasklet*& wake) {
+bool select_wait::try_all(tasklet& root, tasklet*& wake) {
   const std::size_t count = cases_.size();
-  host* here = owner->root()->kind_ == kind::thread ? nullptr : owner->root()->at();
+  host* here = root.kind_ == kind::thread ? nullptr : root.at();
   const std::size_t from = here == nullptr ? random_on_thread() : here->random();
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t index = (from + i) % count;
@@ -70,14 +70,14 @@ bool select_wait::try_all(tasklet* owner, tasklet*& wake) {
   return false;
 }
 
-bool select_wait::prepare(tasklet* owner) {
-  tasklet* root = owner->root();
+bool select_wait::prepare(waiter who) {
+  tasklet* root = who.root;
   if (root->is_cancelled()) {
     return false;
   }
   lock_all();
   tasklet* wake = nullptr;
-  if (try_all(owner, wake)) {
+  if (try_all(*root, wake)) {
     cases_[done_].node->owner = nullptr;
     unlock_all(cores_);
     if (wake != nullptr) {
@@ -86,7 +86,7 @@ bool select_wait::prepare(tasklet* owner) {
     return false;
   }
   for (select_case& c : cases_) {
-    c.node->owner = owner;
+    c.node->owner = who.leaf;
     if (c.core != nullptr) {
       c.link(c.node);
     }

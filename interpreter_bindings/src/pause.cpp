@@ -49,7 +49,7 @@ class yield_wait final : public wait {
     is_cancelled_ = who->root()->is_cancelled();
     return is_cancelled_;
   }
-  bool prepare(detail::tasklet* who) override { return op_.prepare(who); }
+  bool prepare(detail::tasklet* who) override { return who->kind_ != detail::kind::thread && op_.prepare(who); }
   bool publish() noexcept override { return op_.publish(); }
   PyObject* finish() override {
     if (is_cancelled_) {

@@ -14,7 +14,8 @@ namespace {
 // The end of the last tasklet is told to nobody else.
 class nobody final : public detail::scope_base {
   void child_began() noexcept override {}
-  void child_ended(detail::host&, std::exception_ptr*, bool, site) noexcept override {}
+  void child_failed(std::exception_ptr, bool, site) noexcept override {}
+  void child_ended(detail::host&) noexcept override {}
 };
 
 constinit nobody owner_of_closers;

@@ -44,10 +44,13 @@ class ring_buffer {
     return items_[at & mask_];
   }
 
-  /// Takes the first and puts `item` behind the last; there must be a first.
+  /// Takes the first and puts `item` behind the last; T{} and nothing done when there is no first.
   T rotate(T item) noexcept {
     const std::size_t first = head();
     const std::size_t last = tail();
+    if (first == last) {
+      return T{};
+    }
     const std::size_t mask = mask_;
     T* const items = items_.get();
     T taken = items[first & mask];

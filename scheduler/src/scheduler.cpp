@@ -37,6 +37,7 @@ void scheduler::refuse_inside(const char* what) {
 namespace detail {
 
 void enter(run_queue* queue, scope_base* owner, tasklet* who, site where) {
+  who->site_ = where;
   host* here = current_host();
   if (queue == nullptr) {
     if (here == nullptr) {
@@ -45,7 +46,6 @@ void enter(run_queue* queue, scope_base* owner, tasklet* who, site where) {
     }
     queue = static_cast<run_queue*>(here->executor_);
   }
-  who->site_ = where;
   if (owner != nullptr) {
     who->link_ = reinterpret_cast<std::uintptr_t>(owner);
     owner->child_began();

@@ -43,12 +43,14 @@ void scope::child_began() noexcept {
   ++open_;
 }
 
-void scope::child_ended(detail::host& here, std::exception_ptr* failure, bool, site) noexcept {
+void scope::child_failed(std::exception_ptr failure, bool, site) noexcept {
+  const std::lock_guard guard(lock_);
+  errors_.push_back(std::move(failure));
+}
+
+void scope::child_ended(detail::host& here) noexcept {
   detail::tasklet* waiting = nullptr;
   lock_.lock();
-  if (failure != nullptr) {
-    errors_.push_back(std::move(*failure));  // nothing of it stays with the child
-  }
   if (--open_ == 0 && waiter_ != nullptr && detail::claim(waiter_->owner, *this)) {
     waiting = detail::complete(*waiter_);
   }
@@ -73,7 +75,7 @@ void scope::throw_errors(std::exception_ptr of_the_body) {
 
 namespace detail {
 
-bool scope_wait::prepare(tasklet* owner) noexcept {
+bool scope_wait::prepare(waiter who) noexcept {
   scope_->lock_.lock();
   if (scope_->open_ == 0) {
     scope_->lock_.unlock();
@@ -84,7 +86,7 @@ bool scope_wait::prepare(tasklet* owner) noexcept {
     base::fatal(
         "a scope was joined while another tasklet or thread already waits for its children: join a scope in one place");
   }
-  node_.owner = owner;
+  node_.owner = who.leaf;
   scope_->waiter_ = &node_;
   return true;
 }

@@ -10,12 +10,13 @@
 namespace martlet::detail {
 namespace {
 
-timer_wheel& wheel_of(tasklet* owner) noexcept { return static_cast<worker*>(owner->root()->at())->timers_; }
+timer_wheel& wheel_of(const tasklet& root) noexcept { return static_cast<worker*>(root.at())->timers_; }
 
 }  // namespace
 
 wait_core* arm_timer(timer_node& node) noexcept {
-  if (node.owner->root()->kind_ == kind::thread) {
+  const tasklet& root = *node.owner->root();
+  if (root.kind_ == kind::thread) {
     auto& self = thread_waiter::of(node.owner);
     if (node.due < self.deadline_) {
       self.deadline_ = node.due;
@@ -23,7 +24,7 @@ wait_core* arm_timer(timer_node& node) noexcept {
     }
     return nullptr;
   }
-  timer_wheel& wheel = wheel_of(node.owner);
+  timer_wheel& wheel = wheel_of(root);
   wheel.lock_.lock();
   wheel.arm(node);
   return &wheel;
@@ -36,22 +37,22 @@ void disarm_timer(timer_node& node) noexcept {
   }
 }
 
-bool sleep_operation::prepare(tasklet* owner) {
-  if (!begin(node_, owner)) {
+bool sleep_operation::prepare(waiter who) {
+  if (!begin(node_, who)) {
     return false;
   }
   if (node_.due <= 0 || node_.due <= base::now()) {
     node_.owner = nullptr;
     return false;
   }
-  if (owner->root()->kind_ == kind::thread) {
-    owner->word_.store(tasklet::bits(tag::select), base::release);  // nobody but the thread itself will claim it
+  if (who.root->kind_ == kind::thread) {
+    who.root->word_.store(tasklet::bits(tag::select), base::release);  // nobody but the thread itself will claim it
     static_cast<void>(arm_timer(node_));
     return true;
   }
-  timer_wheel& wheel = wheel_of(owner);
+  timer_wheel& wheel = wheel_of(*who.root);
   wheel.lock_.lock();
-  if (!park(owner, wheel)) {
+  if (!park(who, wheel)) {
     wheel.lock_.unlock();
     return false;
   }

@@ -25,12 +25,13 @@ class stealing::outermost final : public scope_base {
 
   bool keeps_errors() const noexcept override { return false; }
 
-  void child_ended(host& here, std::exception_ptr* failure, bool detached, site where) noexcept override {
-    if (failure != nullptr && detached) [[unlikely]] {
-      report_unhandled(pool_.options_, *failure, where);
+  void child_failed(std::exception_ptr failure, bool detached, site where) noexcept override {
+    if (detached) {
+      report_unhandled(pool_.options_, failure, where);
     }
-    worker::count(static_cast<worker&>(here).count_.ended);
   }
+
+  void child_ended(host& here) noexcept override { worker::count(static_cast<worker&>(here).count_.ended); }
 
  private:
   stealing& pool_;
@@ -99,10 +100,6 @@ void stealing::ready(tasklet* who, tasklet* root, host* here, turn when) noexcep
     return;
   }
   auto& w = static_cast<worker&>(*here);
-  if (when == turn::now && w.handoff_ == nullptr) {
-    w.handoff_ = who;
-    return;
-  }
   if (when != turn::last) {
     w.put_next(who);
   } else {
@@ -198,19 +195,19 @@ inline void stealing::begin_turn(worker& w, tasklet* root) noexcept {
   w.budget_ = budget;
 }
 
-// What is not simply the next one's turn is left to the loop: a look around, a handoff, work to be offered, a thread
-// state to be detached.
+// What is not simply the next one's turn is left to the loop: a look around, work to be offered, a thread state to be
+// detached.
 tasklet* stealing::rotate(tasklet* who, tasklet* root, host& here) noexcept {
   auto& w = static_cast<worker&>(here);
-  if (w.until_look_ == 1 || root->is_pinned_ || w.handoff_ != nullptr || w.detach_ != nullptr || somebody_idle())
-      [[unlikely]] {
+  if (w.until_look_ == 1 || root->is_pinned_ || w.detach_ != nullptr || somebody_idle()) [[unlikely]] {
     return nullptr;
   }
   tasklet* next = w.rotate(who);
-  if (next != nullptr) [[likely]] {
-    --w.until_look_;
-    begin_turn(w, next->root());
+  if (next == nullptr) [[unlikely]] {
+    return nullptr;
   }
+  --w.until_look_;
+  begin_turn(w, next->root());
   return next;
 }
 
@@ -222,10 +219,11 @@ tasklet* stealing::rotate(tasklet* who, tasklet* root, host& here) noexcept {
     w.detach_(w);
   }
   begin_turn(w, root);
-  do {
+  who->resume();
+  while ((who = w.transfer_) != nullptr) {
+    w.transfer_ = nullptr;
     who->resume();
-    who = std::exchange(w.transfer_, nullptr);
-  } while (who != nullptr);
+  }
 }
 
 // Commands are obeyed when the worker looks around, which it does at once after it had nothing to do.

@@ -90,7 +90,6 @@ class alignas(128) worker final : public host {
   bool was_lent_ = false;                  // ever; read when nobody can lend any more
   bool is_orphan_ = false;                 // was left with timers or sockets once
   bool leave_ = false;                     // a lent thread's way out; set by a tasklet pinned here
-  tasklet* handoff_ = nullptr;             // runs next, at once: its waker has ended
   bool has_search_ = false;                // holds the pool's one search
 
   base::atomic<std::uint64_t> ticks_{0};  // tasklets resumed; others read it to see whether it moves
@@ -164,13 +163,19 @@ inline void worker::put_fresh(tasklet* who) noexcept {
 inline void worker::put_pinned(tasklet* who) noexcept { pinned_.push_back(who); }
 
 inline tasklet* worker::rotate(tasklet* who) noexcept {
-  queues_.enter();
-  if (slot_.load(base::relaxed) == nullptr && fresh_.empty() && !woken_.empty() && pinned_.empty()) [[likely]] {
-    slot_runs_ = 0;
-    return woken_.rotate(who);
+  if (!queues_.try_enter()) [[unlikely]] {
+    return nullptr;
   }
-  queues_.leave();
-  return nullptr;
+  tasklet* next = nullptr;
+  if (slot_.load(base::relaxed) == nullptr && fresh_.empty() && pinned_.empty()) [[likely]] {
+    next = woken_.rotate(who);
+  }
+  if (next == nullptr) [[unlikely]] {
+    queues_.leave();
+    return nullptr;
+  }
+  slot_runs_ = 0;
+  return next;
 }
 
 inline tasklet* worker::take_local() noexcept {

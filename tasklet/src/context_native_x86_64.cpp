@@ -164,10 +164,6 @@ inline void native_context::arrive(carrier& here) noexcept {
   }
 }
 
-inline void native_context::save_control_bits() noexcept {
-  asm volatile("fnstcw %0\n\tstmxcsr %1" : "=m"(x87_control_), "=m"(mxcsr_));
-}
-
 inline void native_context::depart(function then, void* argument) noexcept {
   then_ = then;
   then_argument_ = argument;
@@ -264,7 +260,6 @@ void native_context::suspend(function then, void* argument) noexcept {
 void native_context::hand_over(native_context& next, function then, void* argument) noexcept {
   then_ = then;
   then_argument_ = argument;
-  save_control_bits();
   next.carrier_ = carrier_;
   replace_by(next);
   carrier_->left_ = this;
@@ -297,7 +292,6 @@ void native_context::suspend(function then, void* argument) noexcept {
 }
 
 void native_context::hand_over(native_context& next, function then, void* argument) noexcept {
-  save_control_bits();
   next.carrier_ = carrier_;
   if (!is_like(next)) [[unlikely]] {
     return hand_over_unlike(next, then, argument);  // apart, so that this function saves no registers

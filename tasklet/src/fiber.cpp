@@ -35,6 +35,7 @@ void leave_fiber(host& here, void* operation, bool (*publish)(void*)) noexcept {
 
 void yield_fiber(host& here) noexcept {
   fiber_core& core = *here.fiber_;
+  core.flow.begin_hand_over();
   tasklet* next = here.executor_->rotate(&core.who, &core.who, here);
   if (next != nullptr && next->kind_ == kind::fiber) [[likely]] {
     fiber_core& other = fiber_core::of(*next);

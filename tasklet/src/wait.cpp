@@ -1,6 +1,8 @@
 #include <martlet/tasklet/wait.hpp>
 
 #include <mutex>
+#include <type_traits>
+#include <utility>
 
 #include <martlet/base/check.hpp>
 #include <martlet/base/clock.hpp>
@@ -31,16 +33,33 @@ void wake_thread(void* frame) {
   base::futex_wake(self->flag_);        // a wake of a dead address wakes nobody
 }
 
-void finish_root_as(tasklet* who, tag how, std::exception_ptr* error) noexcept {
+// The joiner of what has just ended here goes on at once, on this worker.
+inline void hand_off(tasklet* who, host& here) noexcept {
+  const tasklet* root = who->root();
+  if (here.handoff_ == nullptr && !root->is_pinned_ && root->at()->executor_ == here.executor_) [[likely]] {
+    here.handoff_ = who;
+  } else {
+    ready(who, &here);
+  }
+}
+
+// Takes the error for a tasklet that failed, and null for one that did not.
+template <class Error>
+void finish_root_as(tag how, tasklet* who, Error error) noexcept {
+  constexpr bool failed = !std::is_null_pointer_v<Error>;
   host* here = who->at();
   auto* owner = reinterpret_cast<scope_base*>(who->link_);
-  const site where = who->site_;
+  [[maybe_unused]] const site where = who->site_;
   tasklet* joiner = nullptr;
   who->lock_.lock();
   const bool detached = who->is_detached_;
-  if (error != nullptr && !detached && !owner->keeps_errors()) [[unlikely]] {
-    *error = nullptr;  // it is the joiner's alone from now on, and ends where the joiner wants
-    who->owes_error_ = true;
+  [[maybe_unused]] bool is_for_owner = true;
+  if constexpr (failed) {
+    is_for_owner = detached || owner->keeps_errors();
+    who->owes_error_ = !is_for_owner;
+    if (!is_for_owner) {
+      error = nullptr;  // it is the joiner's alone from now on, and ends where the joiner wants
+    }
   }
   if (auto* node = static_cast<wait_node*>(who->joiner_); node != nullptr && claim(node->owner, *who)) {
     joiner = complete(*node);
@@ -51,9 +70,14 @@ void finish_root_as(tasklet* who, tag how, std::exception_ptr* error) noexcept {
   if (detached) {
     who->destroy();
   }
-  owner->child_ended(*here, error, detached, where);
+  if constexpr (failed) {
+    if (is_for_owner) {
+      owner->child_failed(std::move(error), detached, where);
+    }
+  }
+  owner->child_ended(*here);
   if (joiner != nullptr) {
-    ready(joiner, here, turn::now);
+    hand_off(joiner, *here);
   }
 }
 
@@ -97,18 +121,17 @@ void request_cancel(tasklet* who) noexcept {
   }
 }
 
-bool spend_budget_slowly(tasklet* owner) noexcept {
-  go_last(owner, owner->root());
+bool spend_budget_slowly(waiter who) noexcept {
+  go_last(who.leaf, who.root);
   return true;
 }
 
 void finish_root(tasklet* who, const std::exception_ptr* error) noexcept {
-  if (error != nullptr) [[unlikely]] {
-    // Whoever holds the handle may destroy the frame, and the error in it, before the scope has heard of it.
-    std::exception_ptr kept = *error;
-    finish_root_as(who, tag::failed, &kept);
+  if (error == nullptr) [[likely]] {
+    finish_root_as(tag::done, who, nullptr);
   } else {
-    finish_root_as(who, tag::done, nullptr);
+    // A copy: whoever holds the handle may destroy the frame, and the error in it, before the scope has heard of it.
+    finish_root_as(tag::failed, who, *error);
   }
 }
 
@@ -124,16 +147,7 @@ status status_of(const tasklet& who) noexcept {
   return there != nullptr && there->current_.load(base::relaxed) == &who ? status::running : status::queued;
 }
 
-namespace {
-
-bool has_ended(const tasklet& who) noexcept {
-  const auto now = tasklet::tag_of(who.word_.load(base::acquire));  // [word.finish]
-  return now == tag::done || now == tag::failed;
-}
-
-}  // namespace
-
-void detach(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)) noexcept {
+void detach_slowly(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)) noexcept {
   if (!has_ended(*who)) {
     const std::lock_guard guard(who->lock_);
     if (!has_ended(*who)) {

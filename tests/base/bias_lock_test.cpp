@@ -1,5 +1,6 @@
 #include <martlet/base/bias_lock.hpp>
 
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -13,6 +14,18 @@ namespace {
 
 namespace base = martlet::base;
 using martlet::testing::scaled;
+
+// As on a kernel that refuses membarrier.
+class without_asymmetric_fences {
+ public:
+  without_asymmetric_fences() { base::detail::fences_are_asymmetric = false; }
+  without_asymmetric_fences(const without_asymmetric_fences&) = delete;
+  without_asymmetric_fences& operator=(const without_asymmetric_fences&) = delete;
+  ~without_asymmetric_fences() { base::detail::fences_are_asymmetric = had_; }
+
+ private:
+  bool had_ = base::detail::fences_are_asymmetric;
+};
 
 TEST_SUITE("bias_lock") {
   TEST_CASE("a borrower gets in while the owner is out, and one at a time") {
@@ -49,8 +62,29 @@ TEST_SUITE("bias_lock") {
     CHECK(is_in);
   }
 
+  TEST_CASE("the owner's short way in is refused while somebody borrows, and where fences cost both sides") {
+    base::prepare_asymmetric_fences();
+    base::bias_lock lock;
+    if (base::detail::fences_are_asymmetric) {
+      REQUIRE(lock.try_enter());
+      CHECK(!lock.try_borrow());
+      lock.leave();
+    }
+    REQUIRE(lock.try_borrow());
+    CHECK(!lock.try_enter());
+    lock.give_back();
+    const without_asymmetric_fences kernel;
+    base::bias_lock dear;
+    CHECK(!dear.try_enter());
+    REQUIRE(dear.try_borrow());  // a refused owner has left nothing behind
+    dear.give_back();
+  }
+
   TEST_CASE("owner and borrowers never are inside together, and see each other's work") {
     base::prepare_asymmetric_fences();
+    std::optional<without_asymmetric_fences> kernel;
+    SUBCASE("with asymmetric fences, where the kernel has them") {}
+    SUBCASE("without") { kernel.emplace(); }
     base::bias_lock lock;
     int plain = 0;  // no atomic: the lock alone guards it
     int inside = 0;

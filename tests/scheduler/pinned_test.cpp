@@ -21,8 +21,8 @@ using counter = martlet::base::atomic<int>;
 // Binds the running tasklet to the worker that runs it, as what depends on its thread does.
 class [[nodiscard]] pin_here final : public martlet::detail::operation<pin_here> {
  public:
-  bool prepare(martlet::detail::tasklet* owner) noexcept {
-    owner->root()->is_pinned_ = true;
+  bool prepare(martlet::detail::waiter who) noexcept {
+    who.root->is_pinned_ = true;
     return false;
   }
   static bool publish() noexcept { return true; }

@@ -40,7 +40,10 @@ class flow {
   }
   void suspend() { context_.suspend(); }
   void suspend(void (*then)(void*), void* argument) { context_.suspend(then, argument); }
-  void hand_over(flow& next, void (*then)(void*), void* argument) { context_.hand_over(next.context_, then, argument); }
+  void hand_over(flow& next, void (*then)(void*), void* argument) {
+    context_.begin_hand_over();
+    context_.hand_over(next.context_, then, argument);
+  }
   bool is_finished() const { return is_finished_; }
   const detail::stack& memory() const { return stack_; }
 

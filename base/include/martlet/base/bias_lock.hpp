@@ -19,40 +19,61 @@ namespace martlet::base {
 /// Memory orders: [bias.look] each side stores its flag, fences, and looks at the other's; [bias.owner] the owner's
 /// section, then `busy_` clear; [bias.borrower] the borrower's section, then `claimed_` clear.
 ///
-/// Threads   `enter` and `leave`: the owner. `try_borrow` and `give_back`: any other.
-/// Cost      owner: two stores and a load.
+/// Threads   `enter`, `try_enter` and `leave`: the owner. `try_borrow` and `give_back`: any other.
+/// Cost      owner: two stores and a load. Where the kernel has no `membarrier`, a full fence as well.
 class bias_lock {
  public:
+  bias_lock() noexcept : claimed_(detail::fences_are_asymmetric.load(relaxed) ? 0 : unfenced) {}
+
   void enter() noexcept {
-    busy_.store(1, relaxed);  // [bias.look]
-    light_fence();
-    if (claimed_.load(acquire) != 0) [[unlikely]] {  // [bias.look] [bias.borrower] model
+    if (!announce()) [[unlikely]] {
       enter_slowly();
     }
+  }
+
+  /// As `enter`, for an owner that has another way.
+  ///
+  /// Returns   false, and is not inside, when entering would take more than the two stores and the load.
+  bool try_enter() noexcept {
+    if (!announce()) [[unlikely]] {
+      leave();
+      return false;
+    }
+    return true;
   }
 
   void leave() noexcept { busy_.store(0, release); }  // [bias.owner]
 
   /// Returns   false when the owner is inside, or another borrower: the owner is alive and will look after itself.
   bool try_borrow() noexcept {
-    if (busy_.load(relaxed) != 0 || claimed_.exchange(1, acq_rel) != 0) {  // [bias.look]; relaxed only saves a fence
+    if (busy_.load(relaxed) != 0 ||  // [bias.look]; relaxed only saves a fence
+        (claimed_.fetch_or(borrowed, acq_rel) & borrowed) != 0) {
       return false;
     }
     heavy_fence();
     if (busy_.load(acquire) != 0) {  // [bias.look] [bias.owner] model
-      claimed_.store(0, release);
+      give_back();
       return false;
     }
     return true;
   }
 
-  void give_back() noexcept { claimed_.store(0, release); }  // [bias.borrower]
+  void give_back() noexcept { claimed_.fetch_and(static_cast<std::uint8_t>(~borrowed), release); }  // [bias.borrower]
 
  private:
+  static constexpr std::uint8_t borrowed = 1;
+  static constexpr std::uint8_t unfenced = 2;  // made where stopping the compiler is not enough of a fence
+
+  bool announce() noexcept {
+    busy_.store(1, relaxed);             // [bias.look]
+    asm volatile("" ::: "memory");       // a light fence, or the load does not give 0
+    return claimed_.load(acquire) == 0;  // [bias.look] [bias.borrower] model
+  }
+
   void enter_slowly() noexcept;
 
   atomic<std::uint8_t> busy_{0};
-  atomic<std::uint8_t> claimed_{0};
+  atomic<std::uint8_t> claimed_;
 };
 
 }  // namespace martlet::base

@@ -66,7 +66,7 @@ class select_wait {
   /// Takes     the cases and room for as many pointers; both stay with the caller.
   select_wait(std::span<select_case> cases, std::span<wait_core*> room) noexcept : cases_(cases), cores_(room) {}
 
-  bool prepare(tasklet* owner);
+  bool prepare(waiter who);
   bool publish() noexcept;
 
   /// Takes the waits of the other cases back.
@@ -77,7 +77,7 @@ class select_wait {
  private:
   void lock_all() noexcept;
   static void unlock_all(std::span<wait_core* const> cores) noexcept;
-  bool try_all(tasklet* owner, tasklet*& wake);
+  bool try_all(tasklet& root, tasklet*& wake);
 
   std::span<select_case> cases_;
   std::span<wait_core*> cores_;  // in the order of their addresses, each once
@@ -107,10 +107,10 @@ class [[nodiscard("await it")]] select_operation final : public operation<select
 
   explicit select_operation(Ops&&... ops) noexcept : ops_(std::move(ops)...) {}
 
-  bool prepare(tasklet* owner) {
+  bool prepare(waiter who) {
     std::apply([this](auto&... op) { cases_ = {select_case::of(op)...}; }, ops_);
     wait_.emplace(cases_, cores_);
-    return wait_->prepare(owner);
+    return wait_->prepare(who);
   }
   bool publish() noexcept { return wait_->publish(); }
   result_type finish() { return result_of(wait_->finish(), std::index_sequence_for<Ops...>{}); }
@@ -136,10 +136,10 @@ class [[nodiscard("await it")]] timed_operation final : public operation<timed_o
  public:
   timed_operation(Op&& op, sleep_operation&& limit) noexcept : op_(std::move(op)), limit_(std::move(limit)) {}
 
-  bool prepare(tasklet* owner) {
+  bool prepare(waiter who) {
     cases_ = {select_case::of(op_), select_case::of(limit_)};
     wait_.emplace(cases_, cores_);
-    return wait_->prepare(owner);
+    return wait_->prepare(who);
   }
   bool publish() noexcept { return wait_->publish(); }
   decltype(auto) finish() {

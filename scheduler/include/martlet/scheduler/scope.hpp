@@ -36,7 +36,7 @@ class [[nodiscard("await it")]] scope_wait final : public operation<scope_wait> 
  public:
   explicit scope_wait(scope& of) noexcept : scope_(&of) {}
 
-  bool prepare(tasklet* owner) noexcept;
+  bool prepare(waiter who) noexcept;
   bool publish() noexcept;
   void finish() noexcept;
 
@@ -98,7 +98,8 @@ class scope final : private detail::scope_base, private detail::wait_core {
   friend auto in_scope(F body) -> std::invoke_result_t<F&, scope&>;
 
   void child_began() noexcept override;
-  void child_ended(detail::host& here, std::exception_ptr* failure, bool detached, site where) noexcept override;
+  void child_failed(std::exception_ptr failure, bool detached, site where) noexcept override;
+  void child_ended(detail::host& here) noexcept override;
   void throw_errors(std::exception_ptr of_the_body);
 
   detail::run_queue* queue_ = nullptr;

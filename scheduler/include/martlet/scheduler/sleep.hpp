@@ -14,7 +14,7 @@ class [[nodiscard("await it")]] sleep_operation final : public operation<sleep_o
  public:
   explicit sleep_operation(base::instant due) noexcept { node_.due = due; }
 
-  bool prepare(tasklet* owner);
+  bool prepare(waiter who);
   bool publish() noexcept;
   void finish();
   void result() const noexcept {}

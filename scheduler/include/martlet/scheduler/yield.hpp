@@ -8,16 +8,16 @@ namespace detail {
 
 class [[nodiscard("await it")]] yield_operation final : public operation<yield_operation> {
  public:
-  using is_yield = void;  // a fiber has a way of its own
+  using is_yield = void;  // a fiber has a way of its own, and a thread none
 
-  bool prepare(tasklet* owner) noexcept {
-    owner_ = owner;
-    root_ = owner->root();
-    return root_->kind_ != kind::thread && !root_->is_cancelled();
+  bool prepare(waiter who) noexcept {
+    leaf_ = who.leaf;
+    root_ = who.root;
+    return !root_->is_cancelled();
   }
 
   bool publish() noexcept {
-    go_last(owner_, root_);
+    go_last(leaf_, root_);
     return true;
   }
 
@@ -28,7 +28,7 @@ class [[nodiscard("await it")]] yield_operation final : public operation<yield_o
   }
 
  private:
-  tasklet* owner_ = nullptr;
+  tasklet* leaf_ = nullptr;
   tasklet* root_ = nullptr;
 };
 

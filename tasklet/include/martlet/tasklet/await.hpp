@@ -16,11 +16,14 @@ namespace martlet {
 namespace detail {
 
 template <class Op>
-concept waitable = requires(Op& op, tasklet* owner) {
-  { op.prepare(owner) } -> std::convertible_to<bool>;
+concept waitable = requires(Op& op, waiter who) {
+  { op.prepare(who) } -> std::convertible_to<bool>;
   { op.publish() } -> std::convertible_to<bool>;
   op.finish();
 };
+
+template <class Op>
+concept is_yield = requires { typename std::remove_reference_t<Op>::is_yield; };
 
 /// Stands for a thread that is no worker while it waits: a frame whose resume sets a flag and wakes the thread.
 struct thread_waiter {
@@ -71,7 +74,7 @@ void wait_in_fiber(host* here, Op& op) {
     }
     return;
   }
-  if constexpr (requires { typename Op::is_yield; }) {
+  if constexpr (is_yield<Op>) {
     yield_fiber(*here);
   } else {
     leave_fiber(*here, &op, [](void* operation) { return static_cast<Op*>(operation)->publish(); });
@@ -95,7 +98,11 @@ template <class Op>
 auto await(Op&& op) -> decltype(op.finish()) {
   detail::host* here = detail::current_host();
   if (here == nullptr) {
-    return detail::wait_on_thread(op);
+    if constexpr (detail::is_yield<Op>) {
+      return;
+    } else {
+      return detail::wait_on_thread(op);
+    }
   }
   if (here->fiber_ == nullptr) [[unlikely]] {
     detail::refuse_await_in_coroutine();

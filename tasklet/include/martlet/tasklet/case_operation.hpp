@@ -17,7 +17,7 @@ namespace martlet::detail {
 template <class Derived, class Node = wait_node>
 class case_operation : public operation<Derived>, public Node {
  public:
-  bool prepare(tasklet* who) {
+  bool prepare(waiter who) {
     if (!begin(*this, who)) {
       return false;
     }
@@ -28,7 +28,7 @@ class case_operation : public operation<Derived>, public Node {
       this->owner = nullptr;
       core.lock_.unlock();
       if (wake != nullptr) {
-        ready(wake, who->root()->at());
+        ready(wake, who.root->at());
       }
       return false;
     }

@@ -20,10 +20,22 @@ namespace detail {
 /// Returns   what `who`, a spawned root, is doing. Never blocks.
 status status_of(const tasklet& who) noexcept;
 
+inline bool has_ended(const tasklet& who) noexcept {
+  const auto now = tasklet::tag_of(who.word_.load(base::acquire));  // [word.finish]
+  return now == tag::done || now == tag::failed;
+}
+
 /// Gives up the right to join: the tasklet frees itself when it ends, or is freed here when it has ended.
 ///
 /// Takes     how to find the error that it may owe: then nobody would hear of it, so the scheduler is told.
-void detach(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)) noexcept;
+void detach_slowly(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)) noexcept;
+inline void detach(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)) noexcept {
+  if (has_ended(*who) && !who->owes_error_) [[likely]] {
+    who->destroy();
+  } else {
+    detach_slowly(who, error_of);
+  }
+}
 
 [[noreturn]] void refuse_second_join() noexcept;
 [[noreturn]] void refuse_empty_handle() noexcept;

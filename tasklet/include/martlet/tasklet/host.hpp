@@ -35,6 +35,7 @@ struct host {
   // A real tail call would save about a nanosecond and is not certain: g++ makes none below -O2 nor under the
   // sanitizers, and then three million transfers overflow the stack.
   tasklet* transfer_ = nullptr;
+  tasklet* handoff_ = nullptr;   // runs next, at once: its waker has ended
   fiber_core* fiber_ = nullptr;  // of the fiber that runs, if one does
   int budget_ = 0;               // waits that may still succeed at once before the tasklet yields
   std::uint32_t random_ = 2463534242U;

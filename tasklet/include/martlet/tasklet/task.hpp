@@ -74,9 +74,9 @@ class run_child final : public operation<run_child<T>> {
  public:
   explicit run_child(task_promise<T>& child) noexcept : child_(&child) {}
 
-  bool prepare(tasklet* owner) noexcept {
-    tasklet* root = owner->root();
-    child_->joiner_ = owner;
+  bool prepare(waiter who) noexcept {
+    tasklet* root = who.root;
+    child_->joiner_ = who.leaf;
     child_->link_ = root->link_;
     child_->word_.store(reinterpret_cast<std::uintptr_t>(root) | tasklet::bits(tag::child), base::relaxed);
     root->link_ = reinterpret_cast<std::uintptr_t>(static_cast<tasklet*>(child_)) | 1;
@@ -117,7 +117,7 @@ class run_child final : public operation<run_child<T>> {
 /// task to its end. It gives what the task returned or throws what it threw.
 ///
 /// Threads   a task may be made on one thread and spawned from another; it is used by one at a time.
-/// Cost      a frame from the thread's free list; an await is two transfers (about 4 ns).
+/// Cost      a frame from the thread's free list; an await is two transfers; about 15 ns in all (Zen 4).
 template <class T>
 class [[nodiscard("a task runs when it is awaited or spawned")]] task {
  public:

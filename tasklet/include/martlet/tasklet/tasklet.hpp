@@ -87,7 +87,11 @@ struct tasklet : wait_core {
   /// Returns   the tasklet that this record belongs to: itself, or the one that awaits it.
   tasklet* root() noexcept {
     const auto word = word_.load(base::relaxed);  // of a child it never changes while anybody may ask
-    return tag_of(word) == tag::child ? reinterpret_cast<tasklet*>(word & ~tag_mask) : this;
+    if (tag_of(word) == tag::child) [[unlikely]] {
+      asm volatile("");
+      return reinterpret_cast<tasklet*>(word & ~tag_mask);
+    }
+    return this;
   }
 
   /// Returns   the innermost awaited coroutine of this root: what has to be resumed.
@@ -123,8 +127,8 @@ struct tasklet : wait_core {
 
 static_assert(sizeof(tasklet) == 48);
 
-/// Where a readied tasklet goes: before all others, behind them, or straight to the worker whose tasklet has just ended.
-enum class turn : std::uint8_t { next, last, now };
+/// Where a readied tasklet goes: before all others, or behind them.
+enum class turn : std::uint8_t { next, last };
 
 /// What can make a tasklet run again. The scheduler implements it, and nothing below the scheduler needs more.
 class executor {
@@ -151,10 +155,13 @@ class scope_base {
   /// Says that a child is about to start.
   virtual void child_began() noexcept = 0;
 
-  /// Says that a child ended; the last touch of the scope by that child.
+  /// Says that a child failed, before it says that the child ended.
   ///
-  /// Takes     the failure, null when there was none; whether nobody holds a handle that could still show it.
-  virtual void child_ended(host& here, std::exception_ptr* failure, bool detached, site where) noexcept = 0;
+  /// Takes     the failure; where the child was spawned; whether nobody holds a handle that could still show it.
+  virtual void child_failed(std::exception_ptr failure, bool detached, site where) noexcept = 0;
+
+  /// Says that a child ended; the last touch of the scope by that child.
+  virtual void child_ended(host& here) noexcept = 0;
 
   /// Returns   whether it wants to hear of failures that a handle can still show.
   virtual bool keeps_errors() const noexcept { return true; }

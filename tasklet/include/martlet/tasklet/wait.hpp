@@ -12,7 +12,7 @@
 /// The waist: everything that waits does so through park, claim and ready.
 ///
 /// A wait is an *operation* with three verbs:
-///   bool prepare(tasklet* owner)  does it at once (false), or enters it into its core and keeps the core locked (true)
+///   bool prepare(waiter who)      does it at once (false), or enters it into its core and keeps the core locked (true)
 ///   bool publish()                lets go of the core, after which anybody may claim the wait and `this` may be gone;
 ///                                 false when the wait turned out to be over: go on at once
 ///   R    finish()                 tells the result, or throws
@@ -24,6 +24,14 @@
 /// compare-exchange. Claimed work is finished work: a node whose `owner` is null was completed by its claimer; one
 /// whose owner still stands when its tasklet runs again was cancelled, and takes itself out of the core.
 namespace martlet::detail {
+
+/// Who waits: the leaf, which is resumed in the end, and its root, whose wait it is. Looked up once for a wait.
+struct waiter {
+  waiter(tasklet* the_leaf) noexcept : leaf(the_leaf), root(the_leaf->root()) {}
+
+  tasklet* leaf;
+  tasklet* root;
+};
 
 /// One wait in a core's list.
 struct wait_node {
@@ -70,11 +78,11 @@ class wait_list {
   wait_node head_;
 };
 
-/// Makes the tasklet of `owner` wait on `core`, whose lock the caller holds and keeps.
+/// Makes the tasklet of `who` wait on `core`, whose lock the caller holds and keeps.
 ///
 /// Returns   false when the tasklet has been cancelled: then it does not wait.
-inline bool park(tasklet* owner, wait_core& core) noexcept {
-  tasklet* root = owner->root();
+inline bool park(waiter who, wait_core& core) noexcept {
+  tasklet* root = who.root;
   root->word_.store(tasklet::parked_on(core), base::release);  // [word.park] [cancel.look]
   base::light_fence();
   if (root->is_cancelled()) [[unlikely]] {  // [cancel.look] model
@@ -114,12 +122,12 @@ inline void ready(tasklet* who, host* here, turn when = turn::next) noexcept {
 /// Cost      a lock when it waits; a `heavy_fence` (17 us) when it runs.
 void request_cancel(tasklet* who) noexcept;
 
-/// Begins a wait of `owner` with `node`.
+/// Begins a wait of `who` with `node`.
 ///
 /// Returns   false when its tasklet has been cancelled: then the operation does nothing at all.
-inline bool begin(wait_node& node, tasklet* owner) noexcept {
-  node.owner = owner;
-  return !owner->root()->is_cancelled();
+inline bool begin(wait_node& node, waiter who) noexcept {
+  node.owner = who.leaf;
+  return !who.root->is_cancelled();
 }
 
 /// Completes a claimed node that has been taken out of its list.
@@ -128,23 +136,21 @@ inline bool begin(wait_node& node, tasklet* owner) noexcept {
 inline tasklet* complete(wait_node& node) noexcept { return std::exchange(node.owner, nullptr); }
 
 /// Puts a coroutine that runs, and is suspended, behind all others.
-inline void go_last(tasklet* owner, tasklet* root) noexcept {
+inline void go_last(tasklet* leaf, tasklet* root) noexcept {
   host* here = root->at();
-  if (tasklet* next = here->executor_->rotate(owner, root, *here); next != nullptr) [[likely]] {
+  if (tasklet* next = here->executor_->rotate(leaf, root, *here); next != nullptr) [[likely]] {
     here->transfer_ = next;
     here->queues_.leave();
   } else {
-    here->executor_->ready(owner, root, here, turn::last);
+    here->executor_->ready(leaf, root, here, turn::last);
   }
 }
 
 /// Takes one of the waits that may succeed at once; the tasklet whose budget is spent goes behind the others.
 ///
 /// Returns   true when the owner was made ready again and has to suspend.
-bool spend_budget_slowly(tasklet* owner) noexcept;
-inline bool spend_budget(tasklet* owner) noexcept {
-  return --owner->root()->at()->budget_ < 0 && spend_budget_slowly(owner);
-}
+bool spend_budget_slowly(waiter who) noexcept;
+inline bool spend_budget(waiter who) noexcept { return --who.root->at()->budget_ < 0 && spend_budget_slowly(who); }
 
 template <class T>
 concept record_of_promise = std::is_base_of_v<tasklet, T>;
@@ -160,10 +166,10 @@ class operation {
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> handle) {
     static_assert(record_of_promise<Promise>, "await this inside a martlet::task");
-    tasklet* owner = &handle.promise();
+    const waiter who(&handle.promise());
     auto& self = static_cast<Derived&>(*this);
-    if (!self.prepare(owner)) {
-      return spend_budget(owner);
+    if (!self.prepare(who)) {
+      return spend_budget(who);
     }
     return self.publish();
   }
