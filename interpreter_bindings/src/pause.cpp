@@ -1,8 +1,6 @@
 #include "arguments.hpp"
 #include "operation.hpp"
 
-#include <martlet/scheduler/yield.hpp>
-
 /// `sleep` and `yield_`.
 namespace martlet::python {
 namespace {
@@ -49,8 +47,14 @@ class yield_wait final : public wait {
     is_cancelled_ = who->root()->is_cancelled();
     return is_cancelled_;
   }
-  bool prepare(detail::tasklet* who) override { return who->kind_ != detail::kind::thread && op_.prepare(who); }
-  bool publish() noexcept override { return op_.publish(); }
+  bool prepare(detail::tasklet* who) override {
+    who_ = who;
+    return who->kind_ != detail::kind::thread;
+  }
+  bool publish() noexcept override {
+    detail::ready(who_, who_->at(), detail::turn::last);
+    return true;
+  }
   PyObject* finish() override {
     if (is_cancelled_) {
       return raise_cancelled(state_);
@@ -60,7 +64,7 @@ class yield_wait final : public wait {
   PyObject* case_result() override { return finish(); }
 
  private:
-  detail::yield_operation op_;
+  detail::tasklet* who_ = nullptr;
   bool is_cancelled_ = false;
 };
 

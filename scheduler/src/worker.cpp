@@ -87,7 +87,7 @@ tasklet* worker::take_pinned() noexcept {
   if (inbox_size_.load(base::relaxed) != 0) {
     const std::lock_guard guard(inbox_lock_);
     for (tasklet* who : inbox_) {
-      pinned_.push_back(who);
+      put_pinned(who);
     }
     inbox_.clear();
     inbox_size_.store(0, base::relaxed);  // only changed under the lock

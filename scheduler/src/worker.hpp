@@ -45,7 +45,7 @@ class alignas(128) worker final : public host {
 
   /// Puts `who` behind all others and takes the next, in one go; `queues_` is held afterwards.
   ///
-  /// Returns   null, with nothing done and nothing held, when the next is not simply the oldest of the woken ones.
+  /// Returns   null, with nothing done and nothing held, when the next may be another one than the oldest woken.
   tasklet* rotate(tasklet* who) noexcept;
 
   /// Takes the oldest that is there, so that nothing waits for ever behind newer work.
@@ -135,6 +135,7 @@ class alignas(128) worker final : public host {
   ring_buffer<tasklet*> woken_;
   ring_buffer<tasklet*> pinned_;  // nobody else ever looks into it
   bool pinned_turn_ = false;      // pinned and others take turns
+  bool only_woken_ = false;       // nothing of the owner's can come before the woken ones
 };
 
 // Each of these is inside the bias lock for as long as it touches what is private.
@@ -145,6 +146,7 @@ inline void worker::put_next(tasklet* who) noexcept {
     woken_.push_back(earlier);
   }
   slot_.store(who, base::relaxed);
+  only_woken_ = false;
   queues_.leave();
 }
 
@@ -157,24 +159,23 @@ inline void worker::put_last(tasklet* who) noexcept {
 inline void worker::put_fresh(tasklet* who) noexcept {
   queues_.enter();
   fresh_.push_back(who);
+  only_woken_ = false;
   queues_.leave();
 }
 
-inline void worker::put_pinned(tasklet* who) noexcept { pinned_.push_back(who); }
+inline void worker::put_pinned(tasklet* who) noexcept {
+  pinned_.push_back(who);
+  only_woken_ = false;
+}
 
 inline tasklet* worker::rotate(tasklet* who) noexcept {
-  if (!queues_.try_enter()) [[unlikely]] {
+  if (!only_woken_ || !queues_.try_enter()) [[unlikely]] {
     return nullptr;
   }
-  tasklet* next = nullptr;
-  if (slot_.load(base::relaxed) == nullptr && fresh_.empty() && pinned_.empty()) [[likely]] {
-    next = woken_.rotate(who);
-  }
+  tasklet* next = woken_.rotate(who);
   if (next == nullptr) [[unlikely]] {
     queues_.leave();
-    return nullptr;
   }
-  slot_runs_ = 0;
   return next;
 }
 
@@ -197,6 +198,7 @@ inline tasklet* worker::take_local() noexcept {
     who = fresh_.pop_back();
   } else if (!woken_.empty()) {
     who = woken_.pop_front();
+    only_woken_ = pinned_.empty();
   } else {
     fresh_.trim();
     woken_.trim();

@@ -139,7 +139,8 @@ class executor {
   virtual void ready(tasklet* who, tasklet* root, host* here, turn when) noexcept = 0;
 
   /// Puts `who`, the leaf of the tasklet `root` that runs here, behind all others and takes the next one, which counts
-  /// as running from here on. As `ready` with `turn::last`, without the way through the worker's loop.
+  /// as running from here on. As `ready` with `turn::last`, without the way through the worker's loop; for tasklets
+  /// that leave nothing attached to the thread.
   ///
   /// Returns   whom to resume; `here.queues_` is held then until `who` has left its stack, so that nobody takes it
   ///           before. Null, with nothing done, when there is no such short way.
