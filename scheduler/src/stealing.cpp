@@ -150,8 +150,11 @@ void stealing::share(worker& w) noexcept {
 }
 
 [[gnu::noinline]] void stealing::share_with_idle(worker& w) noexcept {
+  if (w.current_.load(base::relaxed) == nullptr) {
+    return;  // in `find`, where its own timers or sockets had something: it takes that itself, and looks for a watcher then
+  }
   w.offer_some();
-  if (napping_.load(base::relaxed) == 0 && searching_.load(base::relaxed) == 0) {
+  if (napping_.load(base::seq_cst) == 0 && searching_.load(base::relaxed) == 0) {  // [sleep.watch]
     wake_one(&w);
   }
 }

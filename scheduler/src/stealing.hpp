@@ -73,7 +73,9 @@ class stealing final : public run_queue, private failure_listener {
   bool sees_work(const worker& w) const noexcept;
   void end_search(worker& w) noexcept;
   void settle_meter(worker& w) noexcept;
-  bool activity(worker& w) noexcept;
+  bool somebody_works() const noexcept;
+  bool needs_watcher() const noexcept;
+  void note_ticks(worker& w) const noexcept;
   void keep_watch(worker& w) noexcept;
 
   void inject(tasklet* who);

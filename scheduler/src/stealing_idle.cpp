@@ -10,7 +10,7 @@ namespace {
 constexpr std::uint64_t poor_ns = 150;  // a thief that gains less than this a task backs off
 constexpr std::uint64_t shortest_backoff_us = 20;
 constexpr std::uint64_t longest_backoff_us = 2000;
-constexpr unsigned naps_without_activity = 40;
+constexpr unsigned most_idle_naps = 40;  // a watcher stays for so long after it was needed: a wake-up costs as much
 constexpr base::instant timers_watched =
     10'000'000;  // a worker that is inside one tasklet for long has others fire these
 constexpr std::uint32_t steal_cap = 128;
@@ -29,7 +29,7 @@ tasklet* stealing::find(worker& w) {
   idle_.fetch_add(1, base::seq_cst);  // [sleep.look]
   tasklet* who = nullptr;
   base::instant nap = shortest_nap;
-  unsigned quiet_naps = 0;
+  unsigned idle_naps = 0;  // how many more, while nobody works
   bool is_first = true;
   while (!must_end(w) && command_.load(base::relaxed) == command::run) {
     if (is_first || w.has_search_) {
@@ -40,11 +40,10 @@ tasklet* stealing::find(worker& w) {
     }
     is_first = false;
     std::uint32_t nobody = 0;
-    const bool naps =
-        !is_alone_ && quiet_naps < naps_without_activity && napping_.compare_exchange_strong(nobody, 1, base::acq_rel);
-    const bool is_watched = nobody != 0;  // somebody else naps, and looks after those that do not get to their queues
+    const bool naps = !is_alone_ && (idle_naps != 0 || somebody_works()) &&
+                      napping_.compare_exchange_strong(nobody, 1, base::seq_cst);
     w.sleep_.store(naps ? worker::sleep_state::napping : worker::sleep_state::asleep, base::seq_cst);  // [sleep.look]
-    if (!sees_work(w) && (!is_watched || napping_.load(base::seq_cst) != 0)) {                         // [sleep.watch]
+    if (!sees_work(w) && (naps || !needs_watcher())) {
       base::instant deadline = next_event(w);
       if (naps) {
         deadline = std::min(deadline, base::now() + nap);
@@ -57,7 +56,7 @@ tasklet* stealing::find(worker& w) {
     // Whoever set us awake handed us the search with it.
     w.has_search_ = w.sleep_.exchange(worker::sleep_state::awake, base::acq_rel) == worker::sleep_state::awake;
     if (w.has_search_) {  // it may have been woken to be the watcher
-      quiet_naps = 0;
+      idle_naps = most_idle_naps;
       nap = shortest_nap;
     }
     attend(w, false);
@@ -70,19 +69,16 @@ tasklet* stealing::find(worker& w) {
       if (who == nullptr) {
         who = watch(w);
       }
+      note_ticks(w);
       napping_.store(0, base::seq_cst);  // [sleep.watch]
-      if (activity(w)) {
-        quiet_naps = 0;
-      } else {
-        ++quiet_naps;
-      }
+      idle_naps = somebody_works() ? most_idle_naps : idle_naps - (idle_naps != 0 ? 1 : 0);
       nap = std::min(2 * nap, longest_nap);
     }
     if (who != nullptr) {
       break;
     }
   }
-  idle_.fetch_sub(1, base::release);
+  idle_.fetch_sub(1, base::seq_cst);  // [sleep.watch]
   if (w.has_search_) {
     end_search(w);
   }
@@ -93,12 +89,22 @@ tasklet* stealing::find(worker& w) {
   return who;
 }
 
+// A worker is in the loop that neither searches nor sleeps.
+bool stealing::somebody_works() const noexcept {
+  return idle_.load(base::seq_cst) < running_.load(base::relaxed);  // [sleep.watch]
+}
+
+// Those who work may stay inside one tasklet for long, so somebody has to watch their queues and timers.
+bool stealing::needs_watcher() const noexcept {
+  return !is_alone_ && somebody_works() && napping_.load(base::seq_cst) == 0;  // [sleep.watch]
+}
+
 // A worker that goes back to work may stay inside one tasklet for long, and so may those that work already. What is
 // private to any of them, the rest of its loot or the sleepers that it woke, needs a watcher, which may have been itself;
 // and so do the timers that are due soon.
 void stealing::keep_watch(worker& w) noexcept {
   const base::instant soon = base::now() + timers_watched;
-  if (napping_.load(base::relaxed) == 0 && std::any_of(workers_.begin(), workers_.end(), [soon](const auto& other) {
+  if (napping_.load(base::seq_cst) == 0 && std::any_of(workers_.begin(), workers_.end(), [soon](const auto& other) {
         return other->has_private_work() || !other->shared_.empty() || other->timers_.next() <= soon;
       })) {
     wake_one(&w);
@@ -224,19 +230,11 @@ tasklet* stealing::watch(worker& w) {
   return nullptr;
 }
 
-// Notes how far the others have come.
-//
-// Returns   whether anybody has moved, or is inside a tasklet, since the last time.
-bool stealing::activity(worker& w) noexcept {
-  bool any = false;
+// Notes how far everybody has come.
+void stealing::note_ticks(worker& w) const noexcept {
   for (const auto& other : workers_) {
-    const std::uint64_t ticks = other->ticks_.load(base::relaxed);
-    any = any || ticks != w.seen_ticks_[other->index_] ||
-          (other.get() != &w && other->is_occupied_.load(base::relaxed) &&
-           other->sleep_.load(base::relaxed) == worker::sleep_state::awake);
-    w.seen_ticks_[other->index_] = ticks;
+    w.seen_ticks_[other->index_] = other->ticks_.load(base::relaxed);
   }
-  return any;
 }
 
 tasklet* stealing::take_loot(worker& w, tasklet* const* items, std::uint32_t count) {

@@ -1,7 +1,7 @@
 // The sleep protocol of the stealing run queue (scheduler/src/stealing.cpp); scheduler/README.md proves it in words.
 //
-// Two workers and foreign threads that push into the injector; in variants also a pinned tasklet for worker 0, and a tasklet
-// that spawns a child, which is offered when somebody is idle. Each access to a variable that the threads share is a step
+// Two workers and foreign threads that push into the injector; in variants also a pinned tasklet for worker 0, and tasklets
+// that spawn children, which stay private to their worker or are offered when somebody is idle. Each access to a variable that the threads share is a step
 // of its own, in the order of the code; what a thread does by itself between two of them goes with the first. All these
 // accesses are seq_cst in the code or stronger than the proof needs, so this is the protocol and not its memory orders.
 //
@@ -9,14 +9,16 @@
 // pan: -m100000
 //
 // Verified: when nobody can go on, nothing is queued (no wake-up was lost), nobody holds the search (else all later
-// wake-ups would be lost), and both workers sleep and are counted as idle. One worker at a time may be held inside a
-// tasklet until the other has done all there is, so that work which only a held worker would find counts as lost.
+// wake-ups would be lost), nobody watches, and both workers sleep and are counted as idle. One worker at a time may be held
+// inside a tasklet until the other has done all there is, its private work included, so that work which only a held worker
+// would find, or a watcher that is not there, counts as lost.
 //
-// Variants (a file of its own includes this one): PUSHERS, PUSHES, CHILDREN, PINNED, QUIET_NAPS. Broken on purpose:
+// Variants (a file of its own includes this one): PUSHERS, PUSHES, CHILDREN, PINNED, IDLE_NAPS. Broken on purpose:
 //   WITHOUT_SECOND_LOOK  a sleeper looks at the queues before it publishes that it sleeps, and not after
 //   WITHOUT_LOOK_AT_END  a searcher that gives the search up does not look again
 //   WITHOUT_WAKER_LOOK   a waker that found nobody asleep does not look again after it has given the search up
 //   WITHOUT_HAND_OVER    a woken worker does not know that the search is its own
+//   WITHOUT_WATCHER_LOOK who goes to sleep does not look whether somebody works
 //   WITHOUT_INBOX_ORDER  who pushes into an inbox looks at sleep_ before the push
 
 #define WORKERS 2
@@ -29,22 +31,24 @@
 #ifndef CHILDREN
 #define CHILDREN 0
 #endif
-#ifndef QUIET_NAPS
-#define QUIET_NAPS 1     // naps without activity, after which a worker sleeps
+#ifndef IDLE_NAPS
+#define IDLE_NAPS 1       // naps of one that was woken, while nobody works
 #endif
+#define NOBODY 255
 
 mtype = { awake, napping, asleep };
 
 byte items;                     // in the injector. Its count is raised earlier and lowered later: that only saves sleepers
 byte inbox;                     // of worker 0
 byte shared[WORKERS];           // what each worker offers
+byte mine[WORKERS];             // what is private to each
 byte idle;                      // idle_
 bit searching;                  // searching_
 bit nappers;                    // napping_
 mtype sleeps[WORKERS] = awake;  // sleep_
 bit told[WORKERS];              // the driver's word
 byte children = CHILDREN;       // how many more may be spawned
-bool is_held;                   // a worker is inside a long tasklet
+byte held = NOBODY;             // the worker that is inside a long tasklet
 bool has_begun;                 // the first pusher has pushed
 byte sleepers;                  // blocked without a timer; for the assertion only
 
@@ -137,13 +141,19 @@ inline sees_work() {
 
 active [WORKERS] proctype worker() {
   byte me = _pid;
-  byte i, quiet;
+  byte i, idle_naps;
   bool won, see, who, has_search, is_first, naps;
   mtype seen = awake;
 
 next_one:
   // take_local, which falls back on what is offered and was not taken.
 #if CHILDREN > 0
+  atomic {
+    if
+    :: mine[me] > 0 -> mine[me]--; goto run_it
+    :: else
+    fi
+  };
   atomic {
     if
     :: shared[me] > 0 -> shared[me]--
@@ -154,13 +164,17 @@ next_one:
   goto find;
 #endif
 run_it:
-  // The tasklet may spawn a child: it is offered when somebody looks idle, and else runs here.
+  // The tasklet may spawn a child. When somebody looks idle some of what is private is offered, if there is enough of it;
+  // and somebody is woken, to take that or to watch.
   who = false;
 #if CHILDREN > 0
   if
-  :: atomic { children > 0 -> children-- };
-     atomic { if :: idle == 0 -> goto run_it :: else -> skip fi };
-     shared[me]++;
+  :: atomic { children > 0 -> children--; mine[me]++ };
+     atomic { if :: idle == 0 -> goto long_or_short :: else -> skip fi };
+     if
+     :: atomic { mine[me] > 0 -> mine[me]--; shared[me]++ }
+     :: true
+     fi;
      atomic { if :: nappers -> goto long_or_short :: else fi };
      atomic { if :: searching -> goto long_or_short :: else fi };
      wake_one()
@@ -170,13 +184,14 @@ long_or_short:
 #endif
   // One tasklet at a time may take so long that all else has to be done by the other worker.
   if
-  :: atomic { !is_held -> is_held = true }; atomic { items == 0 && shared[me] == 0 -> is_held = false }
+  :: atomic { held == NOBODY -> held = me };
+     atomic { items == 0 && shared[me] == 0 && mine[me] == 0 -> held = NOBODY }
   :: true
   fi;
   goto next_one;
 
 find:
-  atomic { idle++; is_first = true; quiet = 0 };
+  atomic { idle++; is_first = true };
 again:
   if
   :: is_first || has_search ->
@@ -209,9 +224,10 @@ searched:
   :: who -> goto found
   :: else
   fi;
+  atomic { naps = (idle_naps > 0 || idle < WORKERS) };  // somebody_works
   atomic {
     if
-    :: quiet < QUIET_NAPS && !nappers -> nappers = 1; naps = true
+    :: naps && !nappers -> nappers = 1
     :: else -> naps = false
     fi
   };
@@ -221,6 +237,12 @@ searched:
   atomic { sleeps[me] = (naps -> napping : asleep) };
 #ifndef WITHOUT_SECOND_LOOK
   sees_work();
+#endif
+#ifndef WITHOUT_WATCHER_LOOK
+  if
+  :: atomic { !see && !naps && idle < WORKERS -> skip }; atomic { see = !nappers }  // needs_watcher
+  :: atomic { else -> skip }
+  fi;
 #endif
   if
   :: see -> skip
@@ -235,17 +257,29 @@ end_asleep:
 #ifndef WITHOUT_HAND_OVER
     has_search = (sleeps[me] == awake);             // whoever set us awake handed us the search
 #endif
+    if
+    :: sleeps[me] == awake -> idle_naps = IDLE_NAPS
+    :: else
+    fi;
     sleeps[me] = awake
   };
   take_foreign();
   if
   :: naps ->
      steal();                                       // watch
+#if CHILDREN > 0
+     atomic {
+       if
+       :: !who && held == 1 - me && mine[1 - me] > 0 -> mine[1 - me]--; who = true
+       :: else
+       fi
+     };
+#endif
      atomic { nappers = 0; naps = false };
      atomic {
        if
-       :: sleeps[1 - me] == awake -> quiet = 0
-       :: else -> quiet++
+       :: idle == WORKERS && idle_naps > 0 -> idle_naps--
+       :: else
        fi
      }
   :: else
@@ -255,7 +289,7 @@ end_asleep:
   :: else
   fi;
 found:
-  atomic { idle--; quiet = 0; naps = false; is_first = false };
+  atomic { idle--; idle_naps = 0; naps = false; is_first = false };
   if
   :: has_search ->
      atomic { searching = 0; has_search = false };
@@ -268,6 +302,16 @@ found:
 #endif
   :: else
   fi;
+#if CHILDREN > 0
+  if
+  :: atomic { idle != 0 && !nappers -> skip };
+     if
+     :: atomic { mine[0] + mine[1] + shared[0] + shared[1] > 0 -> skip }; wake_one()
+     :: atomic { else -> skip }
+     fi
+  :: atomic { else -> skip }
+  fi;
+#endif
   goto run_it
 }
 
@@ -308,7 +352,7 @@ active proctype pinner() {
 active proctype when_nobody_can_go_on() {
 end_watch:
   timeout;
-  assert(items == 0 && inbox == 0 && shared[0] == 0 && shared[1] == 0);
-  assert(!searching);
+  assert(items == 0 && inbox == 0 && shared[0] == 0 && shared[1] == 0 && mine[0] == 0 && mine[1] == 0);
+  assert(!searching && !nappers);
   assert(sleepers == WORKERS && idle == WORKERS)
 }

@@ -3,5 +3,5 @@
 // pan: -m100000
 #define PUSHERS 2
 #define PUSHES 1
-#define QUIET_NAPS 0
+#define IDLE_NAPS 0
 #include "sleep.pml"

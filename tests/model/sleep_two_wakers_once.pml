@@ -5,6 +5,6 @@
 // expect: violation
 #define PUSHERS 2
 #define PUSHES 1
-#define QUIET_NAPS 0
+#define IDLE_NAPS 0
 #define WITHOUT_WAKER_LOOK
 #include "sleep.pml"

@@ -51,6 +51,28 @@ TEST_SUITE("idle") {
     CHECK(now.sleeps == then.sleeps);
   }
 
+  TEST_CASE("a timer now and then wakes only the worker that it belongs to, and nobody naps") {
+    scheduler pool(3);
+    martlet::base::atomic<int> beats{0};
+    auto heart = pool.spawn([](martlet::base::atomic<int>& count) -> task<> {
+      for (;;) {
+        co_await martlet::sleep_for(2ms);
+        ++count;
+      }
+    }(beats));
+    CHECK(eventually([&] {
+      const auto earlier = pool.statistics();
+      const int first = beats;
+      while (beats < first + 30) {
+        std::this_thread::sleep_for(1ms);
+      }
+      const auto later = pool.statistics();
+      return earlier.naps == later.naps && earlier.wakes == later.wakes;
+    }));
+    heart.cancel();
+    CHECK_THROWS_AS(pool.block_on(std::move(heart)), martlet::cancelled);
+  }
+
   TEST_CASE("a worker that sleeps wakes for a spawn from outside, again and again") {
     scheduler pool({.workers = 2, .spin = 0ns});
     const int rounds = scaled(200);
