@@ -25,11 +25,11 @@ PyObject* innermost(module_state& state, PyObject* callable, object& kept) {
   return callable;
 }
 
-bool is_coroutine_function(module_state& state, PyObject* callable) {
+// Returns   the flags of the code that a call of `callable` runs; 0 where that is not known.
+int code_flags(module_state& state, PyObject* callable) {
   object kept;
   PyObject* function = innermost(state, callable, kept);
-  return PyFunction_Check(function) &&
-         (reinterpret_cast<PyCodeObject*>(PyFunction_GET_CODE(function))->co_flags & CO_COROUTINE) != 0;
+  return PyFunction_Check(function) ? reinterpret_cast<PyCodeObject*>(PyFunction_GET_CODE(function))->co_flags : 0;
 }
 
 // Coroutines of CPython's own and of compilers such as Cython.
@@ -48,6 +48,13 @@ tasklet_frame* make_tasklet(module_state& state, PyObject* what, PyObject* const
     return nullptr;
   }
   object coroutine;
+  const int flags = code_flags(state, what);
+  if (PyAsyncGen_CheckExact(what) || (flags & CO_ASYNC_GENERATOR) != 0) {
+    PyErr_SetString(PyExc_TypeError,
+                    "spawn: a tasklet runs a coroutine or a function; found an async generator, which is iterated over "
+                    "('async for') inside a coroutine");
+    return nullptr;
+  }
   if (is_coroutine(what)) {
     if (count != 0) {
       PyErr_SetString(PyExc_TypeError,
@@ -59,7 +66,7 @@ tasklet_frame* make_tasklet(module_state& state, PyObject* what, PyObject* const
   } else if (!PyCallable_Check(what)) {
     PyErr_Format(PyExc_TypeError, "spawn: a tasklet runs a coroutine or a function; found %s", Py_TYPE(what)->tp_name);
     return nullptr;
-  } else if (is_coroutine_function(state, what)) {
+  } else if ((flags & CO_COROUTINE) != 0) {
     coroutine = object::take(PyObject_Vectorcall(what, args, static_cast<std::size_t>(count), nullptr));
     if (!coroutine) {
       return nullptr;

@@ -78,10 +78,11 @@ int run(const run_arguments& arguments) {
   auto results = watch(engine, what, signals, is_terminal || arguments.always_progress ? &line : nullptr);
   results.address = address.text();
 
-  std::fputs(summary(what, results).c_str(), stdout);
-  std::fflush(stdout);
+  const bool is_told = std::fputs(summary(what, results).c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+  const int why_not = errno;
   if (!arguments.json_file.empty()) write_file(arguments.json_file, json_report(what, results));
   if (!arguments.histogram_file.empty()) write_file(arguments.histogram_file, histogram_log(results));
+  if (!is_told) throw std::system_error(why_not, std::generic_category(), "cannot write the summary");
   return static_cast<int>(results.ended);
 }
 

@@ -153,6 +153,9 @@ run_results watch(engine& runner, const scenario& what, stop_signals& signals, p
     unless_ended.is_needed = false;
     results.counts = runner.counts();
   }
+  if (results.counts.connections_opened != 0) {
+    results.most_open = std::max<std::uint64_t>(results.most_open, 1);  // too short a run for a sample
+  }
   const auto last = end.load(base::acquire);  // [monitor.end]
   results.wall = nanoseconds((results.ended == outcome::aborted || last == 0 ? stopped : last) - begin);
   results.cpu = cpu_time() - cpu_before;

@@ -83,7 +83,10 @@ class response_reader {
     using length = boost::optional<std::uint64_t>;
 
     void on_request_impl(boost::beast::http::verb, string_view, string_view, int, error_code&) override {}
-    void on_response_impl(int code, string_view, int, error_code&) override { status = static_cast<unsigned>(code); }
+    void on_response_impl(int code, string_view, int, error_code& error) override {
+      status = static_cast<unsigned>(code);
+      if (code < 100) error = boost::beast::http::error::bad_status;
+    }
     void on_field_impl(boost::beast::http::field, string_view, string_view, error_code&) override {}
     void on_header_impl(error_code&) override {}
     void on_body_init_impl(const length&, error_code&) override {}

@@ -216,6 +216,10 @@ void sleep_on_thread(thread_waiter& self) noexcept {
 }
 
 void refuse_await_in_coroutine() noexcept {
+  if (current_host()->current_.load(base::relaxed) == nullptr) {
+    base::fatal(
+        "martlet::await was called on a worker outside of any tasklet (on_worker_start, on_worker_stop): spawn a tasklet there");
+  }
   base::fatal(
       "martlet::await was called inside a coroutine, where it would hold up the worker: write co_await instead");
 }

@@ -66,6 +66,17 @@ void check_complaint(child_process& program, const std::string& expected) {
 }  // namespace
 
 TEST_SUITE("command line") {
+  TEST_CASE("a summary that cannot be written is said, and the report is written all the same") {
+    const workplace place;
+    scripted_server server;
+    auto arguments =
+        martlet_load({"run", place.scenario(scenario_for(server.url())), "--json", place.file("report.json")});
+    arguments.insert(arguments.begin(), {"/bin/sh", "-c", "exec \"$0\" \"$@\" >/dev/full"});
+    child_process program(arguments);
+    check_complaint(program, "cannot write the summary: No space left on device");
+    CHECK(read_json(place.file("report.json"))["requests"]["finished"] == 12);
+  }
+
   TEST_CASE("a run prints its summary, writes its reports and ends with 0") {
     const workplace place;
     scripted_server server;

@@ -94,7 +94,8 @@ TEST_SUITE("response reader") {
     response_reader reader;
     for (const auto* text :
          {"SSH-2.0-OpenSSH_9.2\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: five\r\n\r\n",
-          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "HTTP/1.1 200 OK\r\nNo colon\r\n\r\n"}) {
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "HTTP/1.1 200 OK\r\nNo colon\r\n\r\n",
+          "HTTP/1.1 099 Too Low\r\n\r\n"}) {
       CAPTURE(text);
       CHECK(whole(reader, text) == state::malformed);
     }

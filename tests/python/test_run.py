@@ -1,6 +1,7 @@
 """martlet.run: what goes in, what comes out, and what happens to the tasklets that are left."""
 
 import contextvars
+import functools
 import gc
 import threading
 import traceback
@@ -234,6 +235,19 @@ def test_nothing_of_a_run_stays_in_memory():
     del result
     gc.collect()
     assert [one() for one in things] == [None] * len(things)
+
+
+def test_an_async_generator_is_no_tasklet():
+    async def numbers():
+        yield 1
+
+    class Source:
+        async def numbers(self):
+            yield 1
+
+    for what in (numbers, numbers(), Source().numbers, functools.partial(numbers)):
+        with pytest.raises(TypeError, match="async generator"):
+            martlet.run(what)
 
 
 def test_workers_is_a_count():

@@ -8,6 +8,7 @@
 
 #include <doctest/doctest.h>
 
+#include "eventually.hpp"
 #include "frames_in_use.hpp"
 #include "in_child.hpp"
 #include "scale.hpp"
@@ -231,6 +232,39 @@ TEST_SUITE("misuse") {
     });
     CHECK(end.was_aborted());
     CHECK(end.said("co_await"));
+  }
+
+  TEST_CASE("martlet::await where a worker starts stops the program and says so") {
+    const auto end = in_child([] {
+      const scheduler pool({.workers = 1,
+                            .on_worker_start = [] { martlet::await(martlet::sleep_for(std::chrono::seconds(1))); }});
+    });
+    CHECK(end.was_aborted());
+    CHECK(end.said("outside of any tasklet"));
+  }
+
+  TEST_CASE("a function whose move throws is no tasklet, and leaves no stack behind") {
+    struct immovable_when_asked {
+      immovable_when_asked() = default;
+      immovable_when_asked(const immovable_when_asked& other) : moves_left(other.moves_left) {}
+      immovable_when_asked(immovable_when_asked&& other) : moves_left(other.moves_left - 1) {
+        if (moves_left < 0) {
+          throw std::runtime_error("no more moves");
+        }
+      }
+      void operator()() const {}
+      int moves_left = 0;
+    };
+    scheduler pool(1);
+    for (int moves = 0; moves < 4; ++moves) {
+      const auto taken = martlet::detail::stacks().counts().taken;
+      immovable_when_asked function;
+      function.moves_left = moves;
+      try {
+        pool.block_on(pool.spawn(function));
+      } catch (const std::runtime_error&) {}
+      CHECK(eventually([&] { return martlet::detail::stacks().counts().taken == taken; }));
+    }
   }
 
   TEST_CASE("a second join beside the first stops the program") {

@@ -69,7 +69,7 @@ struct run_results {
   unsigned workers = 0;
   std::chrono::nanoseconds cpu{0};  // of the whole process, user and system, during the run
   std::uint64_t peak_memory = 0;    // bytes resident
-  std::uint64_t most_open = 0;      // connections, sampled each second
+  std::uint64_t most_open = 0;      // connections, sampled 20 times a second
   std::string saturation;           // why, when the outcome is saturated; a remark when it is not quite
 
   double seconds() const noexcept { return std::chrono::duration<double>(wall).count(); }

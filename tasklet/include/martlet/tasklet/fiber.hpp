@@ -72,7 +72,12 @@ class fiber_frame {
               .memory = stacks().take(options.stack_size,
                                       options.unguarded ? guard_policy::unguarded : guard_policy::guarded),
               .flow = {}} {
-    std::construct_at(&function_, std::move(function));
+    try {
+      std::construct_at(&function_, std::move(function));
+    } catch (...) {
+      stacks().give_back(core_.memory);
+      throw;
+    }
     core_.flow.prepare(core_.memory, &fiber_frame::enter, this);
     static_assert(sizeof(outcome<R>) <= fiber_core::farthest, "a result of half a MiB: return a pointer to it");
     result_.core_at_ = core_.distance_from(result_);
