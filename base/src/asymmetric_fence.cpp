@@ -10,6 +10,8 @@ namespace detail {
 
 constinit atomic<bool> fences_are_asymmetric{false};
 
+}  // namespace detail
+
 void full_fence() noexcept {
   // A locked read-modify-write rather than a free-standing fence, which g++ 12 refuses under ThreadSanitizer.
 #if defined(__x86_64__)
@@ -20,8 +22,6 @@ void full_fence() noexcept {
   std::atomic_thread_fence(seq_cst);
 #endif
 }
-
-}  // namespace detail
 
 void prepare_asymmetric_fences() noexcept {
   static const bool works = [] {
@@ -37,7 +37,7 @@ void prepare_asymmetric_fences() noexcept {
 void heavy_fence() noexcept {
   if (!detail::fences_are_asymmetric.load(relaxed) ||
       syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0) {
-    detail::full_fence();
+    full_fence();
   }
 }
 

@@ -150,10 +150,12 @@ void stealing::share(worker& w) noexcept {
 }
 
 [[gnu::noinline]] void stealing::share_with_idle(worker& w) noexcept {
-  if (w.current_.load(base::relaxed) == nullptr) {
-    return;  // in `find`, where its own timers or sockets had something: it takes that itself, and looks for a watcher then
+  if (w.is_finding_) {
+    return;  // its own timers or sockets had something: it takes that itself, and looks for a watcher then
   }
-  w.offer_some();
+  if (!w.offer_some()) {
+    base::full_fence();  // [sleep.watch]; to offer is one too
+  }
   if (napping_.load(base::seq_cst) == 0 && searching_.load(base::relaxed) == 0) {  // [sleep.watch]
     wake_one(&w);
   }
@@ -287,6 +289,9 @@ tasklet* stealing::look_around(worker& w) {
     }
   }
   if (tasklet* who = take_foreign(w); who != nullptr) {
+    if (somebody_idle()) {
+      keep_watch(w);  // it may be long, and its maker has woken only us
+    }
     return who;
   }
   return w.take_oldest();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include <martlet/base/asymmetric_fence.hpp>
+
 // What a worker does that has run out of work: it searches, naps and sleeps. README.md proves that no work is overslept.
 namespace martlet::detail {
 namespace {
@@ -11,8 +13,7 @@ constexpr std::uint64_t poor_ns = 150;  // a thief that gains less than this a t
 constexpr std::uint64_t shortest_backoff_us = 20;
 constexpr std::uint64_t longest_backoff_us = 2000;
 constexpr unsigned most_idle_naps = 40;  // a watcher stays for so long after it was needed: a wake-up costs as much
-constexpr base::instant timers_watched =
-    10'000'000;  // a worker that is inside one tasklet for long has others fire these
+constexpr base::instant timers_watched = 1'000'000'000;  // those due within a second are reason enough for a watcher
 constexpr std::uint32_t steal_cap = 128;
 
 }  // namespace
@@ -26,6 +27,7 @@ tasklet* stealing::find(worker& w) {
   w.current_.store(nullptr, base::relaxed);
   settle_meter(w);
   w.has_search_ = false;
+  w.is_finding_ = true;
   idle_.fetch_add(1, base::seq_cst);  // [sleep.look]
   tasklet* who = nullptr;
   base::instant nap = shortest_nap;
@@ -78,6 +80,7 @@ tasklet* stealing::find(worker& w) {
       break;
     }
   }
+  w.is_finding_ = false;
   idle_.fetch_sub(1, base::seq_cst);  // [sleep.watch]
   if (w.has_search_) {
     end_search(w);
@@ -104,6 +107,7 @@ bool stealing::needs_watcher() const noexcept {
 // and so do the timers that are due soon.
 void stealing::keep_watch(worker& w) noexcept {
   const base::instant soon = base::now() + timers_watched;
+  base::full_fence();  // [sleep.watch]
   if (napping_.load(base::seq_cst) == 0 && std::any_of(workers_.begin(), workers_.end(), [soon](const auto& other) {
         return other->has_private_work() || !other->shared_.empty() || other->timers_.next() <= soon;
       })) {

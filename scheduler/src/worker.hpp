@@ -90,6 +90,7 @@ class alignas(128) worker final : public host {
   bool was_lent_ = false;                  // ever; read when nobody can lend any more
   bool is_orphan_ = false;                 // was left with timers or sockets once
   bool leave_ = false;                     // a lent thread's way out; set by a tasklet pinned here
+  bool is_finding_ = false;                // in `find`: has nothing to do
   bool has_search_ = false;                // holds the pool's one search
 
   base::atomic<std::uint64_t> ticks_{0};  // tasklets resumed; others read it to see whether it moves

@@ -16,32 +16,31 @@ namespace {
 
 constinit frame_pool pool;
 
-// Maps `bytes` on a boundary of `alignment`.
-void* map_aligned(std::size_t bytes, std::size_t alignment) {
-  const std::size_t all = bytes + alignment;
-  void* memory = mmap(nullptr, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) {
-    throw std::bad_alloc();
-  }
-  auto* const low = static_cast<std::byte*>(memory);
-  const std::size_t before = (alignment - reinterpret_cast<std::uintptr_t>(low) % alignment) % alignment;
-  if (before != 0) {
-    munmap(low, before);
-  }
-  munmap(low + before + bytes, alignment - before);
-  return low + before;
-}
-
 }  // namespace
 
 frame_pool& frames() noexcept { return pool; }
 
+std::byte* frame_pool::map(std::size_t bytes) {
+  const std::lock_guard guard(region_lock_);
+  if (bytes > static_cast<std::size_t>(region_end_ - region_)) {
+    void* memory =
+        mmap(nullptr, region_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+      throw std::bad_alloc();
+    }
+    auto* const low = static_cast<std::byte*>(memory);
+    region_ = low + (slab_size - reinterpret_cast<std::uintptr_t>(low) % slab_size) % slab_size;
+    region_end_ = low + region_size;
+  }
+  return std::exchange(region_, region_ + bytes);
+}
+
 frame_pool::slab* frame_pool::map_slab(std::size_t index) {
   const std::size_t size = frame_class_size(index);
-  const std::size_t bytes = std::max(slab_size, (sizeof(slab) + size + 4095) / 4096 * 4096);
-  void* memory = map_aligned(bytes, slab_size);
+  const std::size_t bytes = (sizeof(slab) + size + slab_size - 1) / slab_size * slab_size;
+  std::byte* memory = map(bytes);
   auto* s = new (memory) slab{};
-  s->first = static_cast<std::byte*>(memory) + sizeof(slab);
+  s->first = memory + sizeof(slab);
   s->index = index;
   s->capacity = static_cast<std::uint32_t>((bytes - sizeof(slab)) / size);
   s->free = s->capacity;

@@ -32,7 +32,7 @@
 #define CHILDREN 0
 #endif
 #ifndef IDLE_NAPS
-#define IDLE_NAPS 1       // naps of one that was woken, while nobody works
+#define IDLE_NAPS 1       // naps of one that was needed, while nobody works
 #endif
 #define NOBODY 255
 
@@ -278,6 +278,7 @@ end_asleep:
      atomic { nappers = 0; naps = false };
      atomic {
        if
+       :: idle < WORKERS -> idle_naps = IDLE_NAPS
        :: idle == WORKERS && idle_naps > 0 -> idle_naps--
        :: else
        fi

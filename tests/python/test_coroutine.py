@@ -199,3 +199,35 @@ def test_a_generator_function_of_types_coroutine_is_awaitable():
         return "done"
 
     assert martlet.run(main) == "done"
+
+
+def test_what_a_destructor_makes_ready_is_shared_with_workers_that_sleep():
+    class Closes:
+        def __init__(self, channel):
+            self.channel = channel
+
+        def __del__(self):
+            self.channel.close()
+
+    ran = threading.Event()
+
+    async def waits(channel):
+        async for _ in channel:
+            pass
+        if first.acquire(blocking=False):
+            return ran.wait(10)  # holds its worker until the other one has run
+        ran.set()
+        return True
+
+    async def returns(what):
+        await martlet.asleep(0.1)  # the others sleep by then
+        return what
+
+    async def main():
+        channel = martlet.channel()
+        both = [martlet.spawn(waits, channel) for _ in range(2)]
+        martlet.spawn(returns, Closes(channel))
+        return [await one for one in both]
+
+    first = threading.Lock()
+    assert martlet.run(main, workers=2) == [True, True]

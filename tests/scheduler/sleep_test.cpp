@@ -96,6 +96,27 @@ TEST_SUITE("sleep") {
     }
   }
 
+  TEST_CASE("a timer fires while another tasklet, which a timer began too, holds its worker") {
+    scheduler pool(2);
+    for (const auto gap : {5ms, 30ms, 200ms}) {
+      CAPTURE(gap.count());
+      martlet::base::atomic<bool> rang{false};
+      const auto begin = clock_type::now() + 80ms;  // until then everybody sleeps deeply
+      auto bell = pool.spawn([](martlet::base::atomic<bool>& ring, clock_type::time_point when) -> task<> {
+        co_await martlet::sleep_until(when);
+        ring = true;
+      }(rang, begin + gap));
+      auto busy = pool.spawn([](martlet::base::atomic<bool>& ring, clock_type::time_point when) -> task<bool> {
+        co_await martlet::sleep_until(when);
+        const auto end = clock_type::now() + 10s;
+        while (!ring && clock_type::now() < end) {}
+        co_return ring;
+      }(rang, begin));
+      CHECK(pool.block_on(std::move(busy)));
+      pool.block_on(std::move(bell));
+    }
+  }
+
   TEST_CASE("many sleep at once") {
     scheduler pool(2);
     counter early{0}, woken{0};

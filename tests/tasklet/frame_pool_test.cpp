@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <new>
 #include <optional>
 #include <random>
@@ -166,6 +168,25 @@ TEST_SUITE("frame_pool") {
         free_frame(frame, size);
       }
       frames.clear();
+    }
+  }
+
+  TEST_CASE("many slabs are few mappings, of which a process may have only some 65,000") {
+    const auto mappings = [] {
+      std::ifstream maps("/proc/self/maps");
+      return std::count(std::istreambuf_iterator<char>(maps), {}, '\n');
+    };
+    const auto before = mappings();
+    std::vector<void*> frames;
+    for (int i = 0; i < 500; ++i) {
+      for (const std::size_t size : {200'000U, 500'000U}) {
+        frames.push_back(allocate_frame(size));
+        mark(frames.back());
+      }
+    }
+    CHECK(mappings() - before < 50);
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+      free_frame(frames[i], i % 2 == 0 ? 200'000 : 500'000);
     }
   }
 

@@ -52,7 +52,7 @@ inline constexpr std::size_t always_readable = 64;
 /// A free slot, seen from its first 32 bytes. The fourth word is where a frame's tasklet keeps its state.
 struct free_slot {
   free_slot* next;
-  free_slot* next_chain;
+  std::uint64_t unused;
   std::uint64_t keeps_lock;
   base::atomic<std::uintptr_t> word;
 };
@@ -130,8 +130,15 @@ class frame_pool {
   static void append(depot& d, slab* s) noexcept;
   slab* map_slab(std::size_t index);
 
+  /// Cuts the memory of a slab from a larger region: a process may have only so many mappings.
+  std::byte* map(std::size_t bytes);
+  static constexpr std::size_t region_size = std::size_t{16} << 20;
+
   std::array<depot, frame_class_count> depots_{};
   base::atomic<slab*> slabs_{nullptr};
+  base::spin_lock region_lock_;
+  std::byte* region_ = nullptr;
+  std::byte* region_end_ = nullptr;
 };
 
 /// One thread's free slots. Not thread-safe: it belongs to its host.

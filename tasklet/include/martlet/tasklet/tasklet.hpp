@@ -88,7 +88,7 @@ struct tasklet : wait_core {
   tasklet* root() noexcept {
     const auto word = word_.load(base::relaxed);  // of a child it never changes while anybody may ask
     if (tag_of(word) == tag::child) [[unlikely]] {
-      asm volatile("");
+      asm volatile("");  // stays a branch, which the processor guesses; a conditional move would wait for the word
       return reinterpret_cast<tasklet*>(word & ~tag_mask);
     }
     return this;
