@@ -1,23 +1,24 @@
 #include <martlet/base/current.hpp>
 
-namespace martlet::base {
-namespace {
-
 // Initial-exec: one load relative to the thread pointer instead of a call; eight bytes fit the loader's surplus even
-// when the library is opened at run time.
-[[gnu::tls_model("initial-exec")]] thread_local void* here = nullptr;
+// when the library is opened at run time. It has a C name for the assembly that reads it, in whatever includes the header.
+extern "C" {
+[[gnu::tls_model("initial-exec"), gnu::visibility("default")]] constinit thread_local void* martlet_current = nullptr;
+}
 
-}  // namespace
+namespace martlet::base {
 
+#if !(defined(__x86_64__) && defined(__LP64__) && defined(__ELF__))
 [[gnu::noinline]] void* current() noexcept {
-  void* value = here;
+  void* value = martlet_current;
   asm volatile("" : "+r"(value)::"memory");
   return value;
 }
+#endif
 
 [[gnu::noinline]] void set_current(void* value) noexcept {
   asm volatile("" : "+r"(value)::"memory");
-  here = value;
+  martlet_current = value;
 }
 
 }  // namespace martlet::base

@@ -215,6 +215,16 @@ tasklet* stealing::rotate(tasklet* who, tasklet* root, host& here) noexcept {
   return next;
 }
 
+[[gnu::always_inline]] inline bool stealing::resume_transferred(worker& w) noexcept {
+  tasklet* who = w.transfer_;
+  if (who == nullptr) {
+    return false;
+  }
+  w.transfer_ = nullptr;
+  who->resume();
+  return true;
+}
+
 // Inlined into the loop, which never returns: a fiber's switch comes back by a jump, after which the processor predicts
 // every return wrong that answers a call made before.
 [[gnu::always_inline]] inline void stealing::dispatch(worker& w, tasklet* who) noexcept {
@@ -224,10 +234,9 @@ tasklet* stealing::rotate(tasklet* who, tasklet* root, host& here) noexcept {
   }
   begin_turn(w, root);
   who->resume();
-  while ((who = w.transfer_) != nullptr) {
-    w.transfer_ = nullptr;
-    who->resume();
-  }
+  // Twice, so that a child that is awaited and its parent are resumed from different places: the processor takes the place
+  // of an indirect call into account when it guesses where it leads. With one place an await takes 5 ns more (Zen 4).
+  while (resume_transferred(w) && resume_transferred(w)) {}
 }
 
 // Commands are obeyed when the worker looks around, which it does at once after it had nothing to do.

@@ -54,6 +54,7 @@ class stealing final : public run_queue, private failure_listener {
   void vacate(worker& w);
   void loop(worker& w);
   static void begin_turn(worker& w, tasklet* root) noexcept;
+  static bool resume_transferred(worker& w) noexcept;
   static void dispatch(worker& w, tasklet* who) noexcept;
   void obey(worker& w);
   bool must_end(const worker& w) const noexcept { return w.leave_ || command_.load(base::acquire) == command::stop; }

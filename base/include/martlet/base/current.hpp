@@ -3,13 +3,21 @@
 /// The one door to thread-locals.
 ///
 /// A tasklet may go on on another thread after every wait, and compilers keep the address of a thread-local, or its
-/// value, over the call that waits. So martlet has a single thread-local, one pointer, and a single function that
-/// reads it: it is never inlined and launders the value, so that no caller can reuse an earlier answer.
+/// value, over the call that waits. So martlet has a single thread-local, one pointer, and no compiler ever sees it: it
+/// is read by two instructions of assembly, or by a function that is never inlined and launders the value.
 namespace martlet::base {
 
 /// Returns   what this thread last gave to `set_current`; null at first.
-/// Cost      about 1.5 ns.
+/// Cost      two loads.
+#if defined(__x86_64__) && defined(__LP64__) && defined(__ELF__)
+inline void* current() noexcept {
+  void* value;
+  asm volatile("movq martlet_current@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(value)::"memory");
+  return value;
+}
+#else
 void* current() noexcept;
+#endif
 
 /// Sets what `current()` returns on this thread.
 void set_current(void* value) noexcept;
