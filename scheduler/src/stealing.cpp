@@ -259,6 +259,8 @@ void stealing::loop(worker& w) {
       who = look_around(w);
     } else if (who != nullptr) {
       w.handoff_ = nullptr;
+      dispatch(w, who);  // from a place of its own too
+      continue;
     }
     if (who == nullptr) {
       who = w.take_local();
