@@ -106,9 +106,12 @@ bool stealing::needs_watcher() const noexcept {
 // private to any of them, the rest of its loot or the sleepers that it woke, needs a watcher, which may have been itself;
 // and so do the timers that are due soon.
 void stealing::keep_watch(worker& w) noexcept {
-  const base::instant soon = base::now() + timers_watched;
   base::full_fence();  // [sleep.watch]
-  if (napping_.load(base::seq_cst) == 0 && std::any_of(workers_.begin(), workers_.end(), [soon](const auto& other) {
+  if (napping_.load(base::seq_cst) != 0) {
+    return;
+  }
+  const base::instant soon = base::now() + timers_watched;
+  if (std::any_of(workers_.begin(), workers_.end(), [soon](const auto& other) {
         return other->has_private_work() || !other->shared_.empty() || other->timers_.next() <= soon;
       })) {
     wake_one(&w);

@@ -45,7 +45,7 @@ inline void hand_off(tasklet* who, host& here) noexcept {
 
 // Takes the error for a tasklet that failed, and null for one that did not.
 template <class Error>
-void finish_root_as(tag how, tasklet* who, Error error) noexcept {
+void finish_root_as(tasklet* who, Error error) noexcept {
   constexpr bool failed = !std::is_null_pointer_v<Error>;
   host* here = who->at();
   auto* owner = reinterpret_cast<scope_base*>(who->link_);
@@ -65,7 +65,7 @@ void finish_root_as(tag how, tasklet* who, Error error) noexcept {
     joiner = complete(*node);
   }
   // From here on whoever holds the handle may destroy the frame; only the lock, which outlives it (I3), is touched.
-  who->word_.store(tasklet::bits(how), base::release);  // [word.finish]
+  who->word_.store(tasklet::bits(failed ? tag::failed : tag::done), base::release);  // [word.finish]
   who->lock_.unlock();
   if (detached) {
     who->destroy();
@@ -128,10 +128,10 @@ bool spend_budget_slowly(waiter who) noexcept {
 
 void finish_root(tasklet* who, const std::exception_ptr* error) noexcept {
   if (error == nullptr) [[likely]] {
-    finish_root_as(tag::done, who, nullptr);
+    finish_root_as(who, nullptr);
   } else {
     // A copy: whoever holds the handle may destroy the frame, and the error in it, before the scope has heard of it.
-    finish_root_as(tag::failed, who, *error);
+    finish_root_as(who, *error);
   }
 }
 

@@ -166,7 +166,8 @@ class native_context : public flow_state {
   /// more that it can spend on other instructions. Without a `hand_over` it has no effect.
   void begin_hand_over() noexcept { save_control_bits(); }
 
-  /// Hands the thread on to `next`, a suspended flow, which calls `then(argument)` once this one has left its stack.
+  /// After `begin_hand_over`: hands the thread on to `next`, a suspended flow, which calls `then(argument)` once this one
+  /// has left its stack.
   ///
   /// As `suspend` there and `resume` here, for half of the price. `then` runs on the stack of `next`, before whatever
   /// `next` does, and must not throw, switch or destroy this flow.
