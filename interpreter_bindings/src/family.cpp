@@ -14,8 +14,7 @@ void family::adopt(tasklet_frame& child) noexcept {
   children_ = &child;
   ++open_;
   if (stopping_) {
-    child.asked_to_stop_.store(true, base::relaxed);
-    child.record_.cancel_.store(1, base::relaxed);  // nobody runs it yet
+    child.record_.cancel_.store(detail::cancel::asked, base::relaxed);  // nobody runs it yet
   }
 }
 

@@ -271,10 +271,7 @@ PyObject* place_of(handle_object* self) {
   return PyUnicode_FromFormat("%U:%d", code->co_filename, PyCode_Addr2Line(code, self->instruction));
 }
 
-void ask_to_stop(tasklet_frame& who) noexcept {
-  who.asked_to_stop_.store(true, base::seq_cst);  // [scope.stop]
-  detail::request_cancel(&who.record_);
-}
+void ask_to_stop(tasklet_frame& who) noexcept { detail::request_cancel(&who.record_); }
 
 void end_tasklet(tasklet_frame& who, object result, object error) {
   handle_object* self = who.self_;

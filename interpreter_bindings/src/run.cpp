@@ -13,7 +13,7 @@ namespace {
 
 // The end of the last tasklet is told to nobody else.
 class nobody final : public detail::scope_base {
-  void child_began() noexcept override {}
+  std::uintptr_t child_began(detail::tasklet&) noexcept override { return 0; }
   void child_failed(std::exception_ptr, bool, site) noexcept override {}
   void child_ended(detail::host&) noexcept override {}
 };

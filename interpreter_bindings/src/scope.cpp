@@ -84,11 +84,7 @@ void exit_wait::forgive_body() {
   if (body == nullptr || !self->stops_body.exchange(false, base::acq_rel)) {
     return;
   }
-  body->scopes_that_stop_it_.fetch_sub(1, base::seq_cst);
-  body->record_.cancel_.store(0, base::seq_cst);  // [scope.stop] who asks meanwhile notes it first, then sets the mark
-  if (body->scopes_that_stop_it_.load(base::seq_cst) != 0 || body->asked_to_stop_.load(base::seq_cst)) {
-    body->record_.cancel_.store(1, base::seq_cst);
-  }
+  detail::forgive_scope(body->record_);
 }
 
 PyObject* exit_wait::finish() {
@@ -324,9 +320,8 @@ void child_of_scope_failed(PyObject* scope, tasklet_frame& child, PyObject* erro
   self->children->stop_all(&child);
   // The body may wait for the one that failed. It cannot have left the scope: it waits for the child that we end.
   if (tasklet_frame* body = body_of(self); body != nullptr) {
-    body->scopes_that_stop_it_.fetch_add(1, base::seq_cst);  // [scope.stop]
     self->stops_body.store(true, base::release);
-    detail::request_cancel(&body->record_);
+    detail::request_cancel(&body->record_, detail::cancel::scope);
   }
 }
 

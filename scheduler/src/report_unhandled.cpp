@@ -1,28 +1,11 @@
 #include "report_unhandled.hpp"
 
-#include <algorithm>
 #include <cstdio>
 #include <string>
 
-#include <martlet/scheduler/scope.hpp>
-#include <martlet/tasklet/errors.hpp>
+#include <martlet/tasklet/failure.hpp>
 
 namespace martlet::detail {
-namespace {
-
-bool is_cancellation(const std::exception_ptr& error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const cancelled&) {
-    return true;
-  } catch (const scope_failed& all) {
-    return std::all_of(all.errors().begin(), all.errors().end(), is_cancellation);
-  } catch (...) {
-    return false;
-  }
-}
-
-}  // namespace
 
 void report_unhandled(const scheduler_options& options, const std::exception_ptr& error, site where) noexcept {
   if (is_cancellation(error)) {

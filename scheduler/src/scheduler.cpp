@@ -39,16 +39,23 @@ namespace detail {
 void enter(run_queue* queue, scope_base* owner, tasklet* who, site where) {
   who->site_ = where;
   host* here = current_host();
+  const auto refuse = [who] {
+    who->word_.store(tasklet::bits(tag::failed), base::relaxed);  // it never started; its handle destroys it
+  };
   if (queue == nullptr) {
     if (here == nullptr) {
-      who->word_.store(tasklet::bits(tag::failed), base::relaxed);  // it never started; its handle destroys it
+      refuse();
       throw misuse("spawn: this thread runs no tasklets; use the spawn of a martlet::scheduler");
     }
     queue = static_cast<run_queue*>(here->executor_);
   }
   if (owner != nullptr) {
-    who->link_ = reinterpret_cast<std::uintptr_t>(owner);
-    owner->child_began();
+    try {
+      who->link_ = owner->child_began(*who);
+    } catch (...) {
+      refuse();
+      throw;
+    }
   }
   queue->spawn(who, here);
 }

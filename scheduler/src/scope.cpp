@@ -1,10 +1,16 @@
 #include <martlet/scheduler/scope.hpp>
 
+#include <algorithm>
+#include <array>
 #include <mutex>
+#include <span>
 
+#include <martlet/base/asymmetric_fence.hpp>
 #include <martlet/base/check.hpp>
 
+#include "deadline_watch.hpp"
 #include "report_unhandled.hpp"
+#include "run_queue.hpp"
 
 namespace martlet {
 
@@ -15,22 +21,43 @@ scope_failed::scope_failed(std::vector<std::exception_ptr> errors) : errors_(std
   }
 }
 
-scope::~scope() {
-  while (size() != 0) {
-    detail::scope_wait end(*this);
-    await(end);
+scope::scope(detail::run_queue* queue, deadline limit, detail::scope_kind what)
+    : queue_(queue), owner_(nullptr), kind_(what), uncaught_(std::uncaught_exceptions()) {
+  if (detail::host* here = detail::current_host(); here != nullptr) {
+    owner_ = here->current_.load(base::relaxed);  // this thread wrote it
+    queue_ = queue_ != nullptr ? queue_ : static_cast<detail::run_queue*>(here->executor_);
   }
+  if (limit.has_passed()) {
+    deadline_came();
+  } else if (limit.at() != base::never) {
+    if (queue_ == nullptr) {
+      throw misuse(
+          "scope: this thread runs no tasklets; give the scope the martlet::scheduler that its children run on");
+    }
+    watch_ = std::make_unique<detail::deadline_watch>(*this, limit.at(), queue_);
+  }
+}
+
+scope::~scope() {
+  if (std::uncaught_exceptions() > uncaught_) {
+    stop(whom::children);
+  }
+  wait_here();
   for (const auto& error : errors_) {
     detail::report_unhandled({}, error, {});
   }
 }
 
-void scope::join() {
-  while (size() != 0) {
+void scope::wait_here() {
+  while (!is_over()) {
     detail::scope_wait end(*this);
     await(end);
   }
-  throw_errors(nullptr);
+}
+
+void scope::join() {
+  wait_here();
+  settle(nullptr);
 }
 
 std::size_t scope::size() noexcept {
@@ -38,14 +65,64 @@ std::size_t scope::size() noexcept {
   return open_;
 }
 
-void scope::child_began() noexcept {
-  const std::lock_guard guard(lock_);
+// Whether all have ended, and the deadline is watched no more. A cancel of the scope's tasklet is passed on to the children.
+bool scope::is_over() noexcept {
+  {
+    const std::lock_guard guard(lock_);
+    if (open_ == 0 && watch_ != nullptr && !watch_->stop()) {
+      ++open_;  // it runs just now
+    }
+    if (open_ == 0) {
+      return true;
+    }
+  }
+  if (owner_ != nullptr && owner_->is_cancelled()) {
+    stop(whom::children);
+  }
+  return false;
+}
+
+// ---- the children
+
+std::uintptr_t scope::child_began(detail::tasklet& who) {
+  std::unique_lock guard(lock_);
+  detail::membership* place = roster_.take();
+  while (place == nullptr) {
+    const std::size_t count = roster_.next_count();
+    guard.unlock();
+    auto more = detail::roster::make_block(count);
+    guard.lock();
+    place = roster_.take();
+    if (place == nullptr) {
+      roster_.add(std::move(more));
+      place = roster_.take();
+    }
+  }
+  place->who = &who;
+  place->of = this;
   ++open_;
+  if (children_are_told_) [[unlikely]] {
+    who.cancel_.store(detail::cancel::asked, base::relaxed);  // nobody else knows it yet
+  }
+  return reinterpret_cast<std::uintptr_t>(place) | detail::membership::mark;
+}
+
+void scope::child_leaves(detail::membership& place) noexcept {
+  const std::lock_guard guard(lock_);
+  roster_.give_back(place);
 }
 
 void scope::child_failed(std::exception_ptr failure, bool, site) noexcept {
-  const std::lock_guard guard(lock_);
-  errors_.push_back(std::move(failure));
+  const bool stopped = detail::is_cancellation(failure);
+  {
+    const std::lock_guard guard(lock_);
+    if (stopped) {
+      somebody_stopped_ = true;
+      return;
+    }
+    errors_.push_back(std::move(failure));
+  }
+  stop(whom::all);
 }
 
 void scope::child_ended(detail::host& here) noexcept {
@@ -60,9 +137,80 @@ void scope::child_ended(detail::host& here) noexcept {
   }
 }
 
-void scope::throw_errors(std::exception_ptr of_the_body) {
+// ---- stopping them
+
+void scope::deadline_came() noexcept {
+  {
+    const std::lock_guard guard(lock_);
+    deadline_has_passed_ = true;
+  }
+  stop(whom::all);
+}
+
+void scope::stop(whom to_stop) noexcept {
+  bool tells_owner = false;
+  bool tells_children = false;
+  {
+    const std::lock_guard guard(lock_);
+    if (to_stop == whom::all && kind_ == detail::scope_kind::encloses_body && owner_ != nullptr) {
+      tells_owner = !std::exchange(is_stopped_, true);
+    }
+    tells_children = !std::exchange(children_are_told_, true);
+  }
+  if (tells_owner) {
+    detail::request_cancel(owner_, detail::cancel::scope);
+  }
+  if (tells_children) {
+    cancel_members();
+  }
+}
+
+// A child that is in its place cannot end while the lock is held; one whose wait has been ended for it does not before it is
+// made ready. So the lock is held over a fence and some claims at a time, never over all children.
+void scope::cancel_members() noexcept {
+  lock_.lock();
+  detail::roster::block* newest = roster_.newest();
+  lock_.unlock();
+  roster_.visit(newest, [this](std::span<detail::membership> places) {
+    constexpr std::size_t batch = 64;
+    for (; !places.empty(); places = places.subspan(std::min(batch, places.size()))) {
+      std::array<detail::tasklet*, batch> told;
+      std::size_t count = 0;
+      {
+        const std::lock_guard guard(lock_);
+        for (const auto& place : places.first(std::min(batch, places.size()))) {
+          if (place.who != nullptr && detail::tell_to_stop(place.who, detail::cancel::asked)) {
+            told[count++] = place.who;
+          }
+        }
+        if (count != 0) {
+          base::heavy_fence();
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+          told[i] = detail::end_wait(told[i]);
+        }
+      }
+      for (std::size_t i = 0; i < count; ++i) {
+        if (told[i] != nullptr) {
+          detail::ready(told[i], detail::current_host(), detail::turn::last);
+        }
+      }
+    }
+  });
+}
+
+// ---- the end
+
+// Nobody is inside any more, and nobody else knows the scope.
+void scope::settle(std::exception_ptr of_the_body) {
+  if (std::exchange(is_stopped_, false)) {
+    detail::forgive_scope(*owner_);
+  }
+  const bool body_stopped = of_the_body != nullptr && detail::is_cancellation(of_the_body);
+  const bool was_cut_short = std::exchange(somebody_stopped_, false) || body_stopped;
+  children_are_told_ = deadline_has_passed_;
   std::vector<std::exception_ptr> errors = std::exchange(errors_, {});
-  if (of_the_body != nullptr) {
+  if (of_the_body != nullptr && !body_stopped) {
     errors.insert(errors.begin(), std::move(of_the_body));
   }
   if (errors.size() == 1) {
@@ -70,6 +218,15 @@ void scope::throw_errors(std::exception_ptr of_the_body) {
   }
   if (!errors.empty()) {
     throw scope_failed(std::move(errors));
+  }
+  if (was_cut_short && owner_ != nullptr && owner_->is_cancelled()) {
+    throw cancelled();
+  }
+  if (was_cut_short && deadline_has_passed_) {
+    throw deadline_passed();
+  }
+  if (body_stopped) {
+    std::rethrow_exception(of_the_body);
   }
 }
 
@@ -92,17 +249,33 @@ bool scope_wait::prepare(waiter who) noexcept {
 }
 
 // A scope lies in any memory, so a canceller must not lock it: the wait is claimed as a select is, and marked only now that
-// a fiber has left its stack.
+// a fiber has left its stack. One cancel ends it, for the children to be told.
 bool scope_wait::publish() noexcept {
   scope& in = *scope_;
-  node_.owner->root()->word_.store(tasklet::bits(tag::select), base::release);  // [word.park]
+  const bool children_are_told = in.children_are_told_;
+  tasklet* root = node_.owner->root();
+  root->word_.store(tasklet::bits(tag::select), base::release);  // [word.park] [cancel.look]
+  base::light_fence();
+  bool waits = true;
+  if (root->is_cancelled() && !children_are_told) [[unlikely]] {  // [cancel.look]
+    auto word = tasklet::bits(tag::select);
+    waits = !root->word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::acq_rel);  // [select.claim]
+  }
   in.lock_.unlock();
-  return true;
+  return waits;
 }
 
 void scope_wait::finish() noexcept {
   const std::lock_guard guard(scope_->lock_);
   scope_->waiter_ = nullptr;
+}
+
+void refuse_blocking_scope_in_coroutine() noexcept {
+  if (host* here = current_host(); here != nullptr && here->fiber_ == nullptr) {
+    base::fatal(
+        "in_scope was given a function that returns no task, inside a coroutine, where it would hold up the worker: let "
+        "the function return a martlet::task, and co_await in_scope");
+  }
 }
 
 }  // namespace detail

@@ -21,7 +21,8 @@ class stealing::outermost final : public scope_base {
  public:
   explicit outermost(stealing& pool) noexcept : pool_(pool) {}
 
-  void child_began() noexcept override {}  // counted where it is spawned, without a virtual call
+  // Counted where it is spawned, without a virtual call.
+  std::uintptr_t child_began(tasklet&) noexcept override { return reinterpret_cast<std::uintptr_t>(this); }
 
   bool keeps_errors() const noexcept override { return false; }
 
@@ -120,7 +121,7 @@ void stealing::spawn(tasklet* who, host* here) {
   }
   who->host_.store(w != nullptr ? w : workers_.front().get(), base::relaxed);
   if (draining_.load(base::relaxed)) [[unlikely]] {
-    who->cancel_.store(1, base::relaxed);
+    who->cancel_.store(cancel::asked, base::relaxed);
   }
   who->word_.store(tasklet::bits(tag::runnable),
                    base::release);  // [word.spawn] the record, for whoever walks the slabs

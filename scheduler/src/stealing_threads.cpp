@@ -155,7 +155,7 @@ void stealing::cancel_all() noexcept {
     // Only the addresses are compared: a host of another scheduler may be gone by now.
     if (owns(who->at())) {
       if (now == tag::runnable) {
-        who->cancel_.store(1, base::relaxed);  // seen by its worker, which waits for us: no fence needed
+        who->cancel_.fetch_or(cancel::asked, base::relaxed);  // seen by its worker, which waits for us: no fence needed
       } else {
         request_cancel(who);
       }

@@ -12,6 +12,8 @@ namespace {
 constinit base::spin_lock listeners_lock;
 constinit failure_listener* first_listener = nullptr;
 
+}  // namespace
+
 bool is_cancellation(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
@@ -21,8 +23,6 @@ bool is_cancellation(const std::exception_ptr& error) {
     return false;
   }
 }
-
-}  // namespace
 
 std::string text_of(const std::exception_ptr& error) {
   try {

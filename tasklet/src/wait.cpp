@@ -49,6 +49,10 @@ void finish_root_as(tasklet* who, Error error) noexcept {
   constexpr bool failed = !std::is_null_pointer_v<Error>;
   host* here = who->at();
   auto* owner = reinterpret_cast<scope_base*>(who->link_);
+  if (membership* place = membership::of_link(who->link_); place != nullptr) {
+    owner = place->of;
+    owner->child_leaves(*place);  // before the frame may go: a canceller finds it by its place
+  }
   [[maybe_unused]] const site where = who->site_;
   tasklet* joiner = nullptr;
   who->lock_.lock();
@@ -83,9 +87,30 @@ void finish_root_as(tasklet* who, Error error) noexcept {
 
 }  // namespace
 
-void request_cancel(tasklet* who) noexcept {
-  who->cancel_.store(1, base::seq_cst);  // [cancel.look]
-  for (bool fenced = false;;) {
+// ---- cancelling
+
+bool tell_to_stop(tasklet* who, std::uint16_t why) noexcept {
+  std::uint16_t now = who->cancel_.load(base::relaxed);
+  std::uint16_t next = 0;
+  do {
+    if (why == cancel::scope && (now & cancel::scopes) == cancel::scopes) [[unlikely]] {
+      base::fatal("a tasklet is inside of more than 255 scopes that were cancelled: let the inner ones end");
+    }
+    next = static_cast<std::uint16_t>(why == cancel::scope ? now + why : now | why);
+    if ((now & cancel::shields) == 0) {
+      next |= cancel::looking;
+    }
+  } while (!who->cancel_.compare_exchange_weak(now, next, base::seq_cst));  // [cancel.look]
+  return (now & (cancel::shields | cancel::looking)) == 0;
+}
+
+namespace {
+
+// The one look at the word of a tasklet that was told to stop.
+//
+// Returns   whom to make ready; null when it runs, with nothing done.
+tasklet* claim_for_cancel(tasklet* who) noexcept {
+  for (;;) {
     auto word = who->word_.load(base::acquire);  // [cancel.look] [word.park]
     switch (tasklet::tag_of(word)) {
       case tag::parked: {
@@ -97,29 +122,72 @@ void request_cancel(tasklet* who) noexcept {
         }
         core->lock_.unlock();
         if (ours) {
-          ready(who->leaf(), current_host());
-          return;
+          return who->leaf();
         }
         break;
       }
       case tag::select:
         if (who->word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::acq_rel)) {  // [select.claim]
-          ready(who->leaf(), current_host());
-          return;
+          return who->leaf();
         }
         break;
-      case tag::created:
-      case tag::runnable:
-        if (fenced) {
-          return;  // it sees the mark before it waits the next time
-        }
-        base::heavy_fence();
-        fenced = true;
-        break;
-      default: return;
+      default: return nullptr;  // it sees the mark before it waits the next time
     }
   }
 }
+
+void stop_looking(tasklet* who) noexcept {
+  who->cancel_.fetch_and(static_cast<std::uint16_t>(~cancel::looking), base::release);  // [cancel.shield]
+}
+
+// Changes the running tasklet's own bits when no canceller looks: what that one would claim has to be the wait that it was
+// meant for, not a later one that it must leave alone.
+void add_to_own(tasklet& self, std::uint16_t what) noexcept {
+  for (;;) {
+    std::uint16_t now = self.cancel_.load(base::acquire);  // [cancel.shield]
+    if ((now & cancel::looking) != 0) [[unlikely]] {
+      base::cpu_pause();
+    } else if (self.cancel_.compare_exchange_weak(now, static_cast<std::uint16_t>(now + what), base::acq_rel)) {
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+tasklet* end_wait(tasklet* who) noexcept {
+  tasklet* leaf = claim_for_cancel(who);
+  stop_looking(who);
+  return leaf;
+}
+
+void request_cancel(tasklet* who, std::uint16_t why) noexcept {
+  if (!tell_to_stop(who, why)) {
+    return;
+  }
+  host* here = current_host();
+  tasklet* leaf = claim_for_cancel(who);
+  const bool is_itself = here != nullptr && here->current_.load(base::relaxed) == who;
+  if (leaf == nullptr && !is_itself && !has_ended(*who)) {
+    base::heavy_fence();
+    leaf = claim_for_cancel(who);
+  }
+  stop_looking(who);
+  if (leaf != nullptr) {
+    ready(leaf, here);
+  }
+}
+
+void forgive_scope(tasklet& self) noexcept { add_to_own(self, static_cast<std::uint16_t>(-cancel::scope)); }
+
+void raise_shield(tasklet& self) noexcept {
+  if ((self.cancel_.load(base::relaxed) & cancel::shields) == cancel::shields) [[unlikely]] {  // only it changes them
+    base::fatal("a tasklet stands behind more than 63 shields: one is enough for all that it calls");
+  }
+  add_to_own(self, cancel::shield);
+}
+
+void lower_shield(tasklet& self) noexcept { self.cancel_.fetch_sub(cancel::shield, base::acq_rel); }
 
 bool spend_budget_slowly(waiter who) noexcept {
   go_last(who.leaf, who.root);

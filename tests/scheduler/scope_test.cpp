@@ -18,6 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace martlet::testing;
+using martlet::cancelled;
 using martlet::in_scope;
 using martlet::scheduler;
 using martlet::scope;
@@ -27,6 +28,15 @@ using counter = martlet::base::atomic<int>;
 task<> ends_later(counter& ended) {
   co_await martlet::sleep_for(2ms);
   ++ended;
+}
+// Until it is stopped.
+task<> sleeps(counter& stopped) {
+  try {
+    co_await martlet::sleep_for(1h);
+  } catch (const cancelled&) {
+    ++stopped;
+    throw;
+  }
 }
 task<> fails(std::string why) {
   co_await martlet::yield();
@@ -88,37 +98,119 @@ TEST_SUITE("in_scope") {
     CHECK(ended == 255);
   }
 
-  TEST_CASE("when the body throws, the children still end first") {
+  TEST_CASE("when the body throws, the children are stopped, and have ended first") {
     scheduler pool(2);
-    counter ended{0};
+    counter stopped{0};
     const auto run = [&] {
       pool.block_on([](counter& n) -> task<> {
         co_await in_scope([&](scope& s) -> task<> {
-          s.spawn(ends_later(n));
-          s.spawn(ends_later(n));
+          s.spawn(sleeps(n));
+          s.spawn(sleeps(n));
+          co_await martlet::sleep_for(1ms);
           throw std::runtime_error("the body");
-          co_return;
         });
-      }(ended));
+      }(stopped));
     };
     CHECK_THROWS_WITH_AS(run(), "the body", std::runtime_error);
-    CHECK(ended == 2);
+    CHECK(stopped == 2);
   }
 
-  TEST_CASE("the one error of a child is thrown as it is") {
+  TEST_CASE("a child that fails cancels its siblings and the body, and its error is thrown as it is") {
     scheduler pool(2);
-    counter ended{0};
+    counter stopped{0};
     const auto run = [&] {
       pool.block_on([](counter& n) -> task<> {
         co_await in_scope([&](scope& s) -> task<> {
+          s.spawn(sleeps(n));
+          s.spawn([&n] {
+            try {
+              martlet::await(martlet::sleep_for(1h));
+            } catch (const cancelled&) {
+              ++n;
+              throw;
+            }
+          });
           s.spawn(fails("a child"));
-          s.spawn(ends_later(n));
-          co_return;
+          co_await sleeps(n);
         });
-      }(ended));
+        co_await martlet::yield();  // it is stopped no longer
+      }(stopped));
     };
     CHECK_THROWS_WITH_AS(run(), "a child", std::runtime_error);
+    CHECK(stopped == 3);
+  }
+
+  TEST_CASE("what was stopped with a scope goes on outside of it") {
+    scheduler pool(2);
+    CHECK(pool.block_on([]() -> task<int> {
+      int caught = 0;
+      for (int i = 0; i < 3; ++i) {
+        try {
+          co_await in_scope([](scope& outer) -> task<> {
+            outer.spawn(fails("outer"));
+            co_await in_scope([](scope& inner) -> task<> {
+              inner.spawn([]() -> task<> { co_await martlet::sleep_for(1h); });
+              co_await martlet::sleep_for(1h);
+            });
+          });
+        } catch (const std::runtime_error&) {
+          ++caught;
+        }
+        co_await martlet::sleep_for(1ms);
+      }
+      co_return caught;
+    }()) == 3);
+  }
+
+  TEST_CASE("a child that was asked to stop is no failure") {
+    scheduler pool(2);
+    counter ended{0};
+    pool.block_on([](counter& n) -> task<> {
+      co_await in_scope([&](scope& s) -> task<> {
+        auto one = s.spawn([]() -> task<> { co_await martlet::sleep_for(1h); });
+        s.spawn(ends_later(n));
+        co_await martlet::yield();
+        one.cancel();
+      });
+    }(ended));
     CHECK(ended == 1);
+  }
+
+  TEST_CASE("cancel stops all that is inside, and what is spawned afterwards") {
+    scheduler pool(2);
+    counter stopped{0};
+    const auto run = [&] {
+      pool.block_on([](counter& n) -> task<> {
+        co_await in_scope([&](scope& s) -> task<> {
+          for (int i = 0; i < 200; ++i) {
+            s.spawn(sleeps(n));
+          }
+          s.spawn([&]() -> task<> {
+            co_await martlet::sleep_for(1ms);
+            s.cancel();
+            s.cancel();
+            s.spawn(sleeps(n));
+          });
+          co_await sleeps(n);
+        });
+      }(stopped));
+    };
+    CHECK_THROWS_AS(run(), cancelled);
+    CHECK(stopped == 202);
+  }
+
+  TEST_CASE("a body that cancelled its children and ended gives its result") {
+    scheduler pool(2);
+    counter stopped{0};
+    CHECK(pool.block_on([](counter& n) -> task<int> {
+      co_return co_await in_scope([&](scope& s) -> task<int> {
+        s.spawn(sleeps(n));
+        co_await martlet::sleep_for(1ms);
+        s.cancel();
+        co_return 4;
+      });
+    }(stopped)) == 4);
+    CHECK(stopped == 1);
   }
 
   TEST_CASE("several errors are all kept, the body's first") {
@@ -128,7 +220,10 @@ TEST_SUITE("in_scope") {
     try {
       pool.block_on([]() -> task<> {
         co_await in_scope([](scope& s) -> task<> {
-          s.spawn(fails("x"));
+          s.spawn([]() -> task<> {
+            throw std::runtime_error("x");
+            co_return;
+          });
           s.spawn([] { throw std::runtime_error("x"); });
           throw std::runtime_error("body");
           co_return;
@@ -143,24 +238,190 @@ TEST_SUITE("in_scope") {
     CHECK(what.find("body") != std::string::npos);
   }
 
-  TEST_CASE("a cancelled one still waits for its children") {
+  TEST_CASE("a cancel of its tasklet stops the children too, wherever the tasklet waits") {
     scheduler pool(2);
-    counter ended{0};
-    counter begun{0};
-    auto h = pool.spawn([](counter& started, counter& n) -> task<> {
-      co_await in_scope([&](scope& s) -> task<> {
-        s.spawn([](counter& all) -> task<> {
-          co_await martlet::sleep_for(20ms);
-          ++all;
-        }(n));
-        ++started;
-        co_await martlet::sleep_for(1h);
+    for (const bool waits_in_body : {true, false}) {
+      counter stopped{0};
+      counter begun{0};
+      auto h = pool.spawn([](counter& started, counter& n, bool in_body) -> task<> {
+        co_await in_scope([&](scope& s) -> task<> {
+          s.spawn(sleeps(n));
+          s.spawn([&n] {
+            martlet::await([](counter& all) -> task<> {
+              co_await in_scope([&](scope& inner) -> task<> {
+                inner.spawn(sleeps(all));
+                co_return;
+              });
+            }(n));
+          });
+          ++started;
+          if (in_body) {
+            co_await martlet::sleep_for(1h);
+          }
+        });
+      }(begun, stopped, waits_in_body));
+      REQUIRE(eventually([&] { return begun == 1 && h.state() == martlet::status::blocked; }));
+      h.cancel();
+      CHECK_THROWS_AS(pool.block_on(std::move(h)), cancelled);
+      CHECK(stopped == 2);
+    }
+  }
+
+  TEST_CASE("in a fiber the body can be a plain function") {
+    scheduler pool(2);
+    counter stopped{0};
+    CHECK(pool.block_on(pool.spawn([] {
+      return in_scope([](scope& s) { return martlet::await(s.spawn([] { return 7; })); });
+    })) == 7);
+    auto failing = pool.spawn([&stopped] {
+      in_scope([&](scope& s) {
+        s.spawn(fails("a child"));
+        s.spawn(sleeps(stopped));
+        martlet::await(sleeps(stopped));
       });
-    }(begun, ended));
-    REQUIRE(eventually([&] { return begun == 1; }));
-    h.cancel();
-    CHECK_THROWS_AS(pool.block_on(std::move(h)), martlet::cancelled);
-    CHECK(ended == 1);
+    });
+    CHECK_THROWS_WITH_AS(pool.block_on(std::move(failing)), "a child", std::runtime_error);
+    CHECK(stopped == 2);
+  }
+
+  TEST_CASE("a plain function as its body inside a coroutine stops the program with a sentence") {
+    const auto end = in_child([] {
+      scheduler pool(1);
+      pool.block_on([]() -> task<> {
+        in_scope([](scope&) {});
+        co_return;
+      }());
+    });
+    CHECK(end.was_aborted());
+    CHECK(end.said("let the function return a martlet::task"));
+  }
+}
+
+TEST_SUITE("a scope's deadline") {
+  TEST_CASE("it stops body and children, and is thrown") {
+    scheduler pool(2);
+    counter stopped{0};
+    const auto run = [&] {
+      pool.block_on([](counter& n) -> task<> {
+        co_await in_scope(5ms, [&](scope& s) -> task<> {
+          s.spawn(sleeps(n));
+          s.spawn([&n] { martlet::await(sleeps(n)); });
+          co_await sleeps(n);
+        });
+      }(stopped));
+    };
+    CHECK_THROWS_AS(run(), martlet::deadline_passed);
+    CHECK(stopped == 3);
+  }
+
+  TEST_CASE("one that does not come changes nothing, and leaves no timer behind") {
+    scheduler pool(2);
+    const int rounds = scaled(20'000);
+    CHECK(pool.block_on([](int n) -> task<int> {
+      int sum = 0;
+      for (int i = 0; i < n; ++i) {
+        sum += co_await in_scope(1h, [](scope& s) -> task<int> {
+          co_return co_await s.spawn([]() -> task<int> { co_return 1; });
+        });
+      }
+      co_return sum;
+    }(rounds)) == rounds);
+  }
+
+  TEST_CASE("the earlier of two nested ones ends the inner scope") {
+    scheduler pool(2);
+    const auto ended_by = [&](std::chrono::milliseconds outer, std::chrono::milliseconds inner) {
+      return pool.block_on([](auto o, auto i) -> task<std::string> {
+        std::string what;
+        try {
+          co_await in_scope(o, [&](scope&) -> task<> {
+            try {
+              co_await in_scope(i, [](scope&) -> task<> { co_await martlet::sleep_for(1h); });
+            } catch (const cancelled&) {
+              what += "cancelled ";
+              throw;
+            } catch (const martlet::deadline_passed&) {
+              what += "inner";
+            }
+          });
+        } catch (const martlet::deadline_passed&) {
+          what += "outer";
+        }
+        co_return what;
+      }(outer, inner));
+    };
+    CHECK(ended_by(3ms, 1h) == "cancelled outer");
+    CHECK(ended_by(1h, 3ms) == "inner");
+  }
+
+  TEST_CASE("one that has passed stops the first wait") {
+    scheduler pool(1);
+    const auto run = [&](martlet::deadline limit) {
+      pool.block_on([](martlet::deadline when) -> task<> {
+        co_await in_scope(when, [](scope&) -> task<> { co_await martlet::yield(); });
+      }(limit));
+    };
+    CHECK_THROWS_AS(run(0s), martlet::deadline_passed);
+    CHECK_THROWS_AS(run(std::chrono::steady_clock::now() - 1s), martlet::deadline_passed);
+    run({});
+  }
+
+  TEST_CASE("work that was complete when it came stays complete") {
+    scheduler pool(2);
+    CHECK(pool.block_on([]() -> task<int> {
+      co_return co_await in_scope(1ms, [](scope&) -> task<int> {
+        const auto end = std::chrono::steady_clock::now() + 5ms;
+        while (std::chrono::steady_clock::now() < end) {}
+        co_return 3;
+      });
+    }()) == 3);
+  }
+
+  TEST_CASE("within gives a task a time limit") {
+    scheduler pool(2);
+    const auto run = [&](std::chrono::nanoseconds limit) {
+      return pool.block_on([](std::chrono::nanoseconds n) -> task<int> {
+        co_return co_await martlet::within(n, []() -> task<int> {
+          co_await martlet::sleep_for(2ms);
+          co_return 8;
+        }());
+      }(limit));
+    };
+    CHECK(run(1h) == 8);
+    CHECK_THROWS_AS(run(1us), martlet::deadline_passed);
+  }
+
+  TEST_CASE("it races with the end of the scope, and both come out whole") {
+    scheduler pool(2);
+    int passed = 0;
+    const int rounds = scaled(3000);
+    for (int i = 0; i < rounds; ++i) {
+      try {
+        pool.block_on([](int n) -> task<> {
+          co_await in_scope(std::chrono::microseconds(60 + 7 * n % 200), [](scope& s) -> task<> {
+            s.spawn([]() -> task<> { co_await martlet::sleep_for(100us); });
+            co_await martlet::sleep_for(80us);
+          });
+        }(i));
+      } catch (const martlet::deadline_passed&) {
+        ++passed;
+      }
+    }
+    MESSAGE("passed ", passed, " of ", rounds);
+  }
+
+  TEST_CASE("on a plain thread it stops the children") {
+    scheduler pool(2);
+    counter stopped{0};
+    scope here(pool, 5ms);
+    here.spawn(sleeps(stopped));
+    CHECK_THROWS_AS(here.join(), martlet::deadline_passed);
+    CHECK(stopped == 1);
+    for (int i = 0; i < scaled(1000); ++i) {
+      scope brief(pool, 1h);  // its watch may not have begun when it ends
+      brief.spawn([] {});
+    }
+    CHECK_THROWS_AS(scope(1s), martlet::misuse);
   }
 }
 
@@ -191,8 +452,8 @@ TEST_SUITE("scope") {
     here.spawn(fails("first"));
     CHECK_THROWS_WITH_AS(here.join(), "first", std::runtime_error);
     here.join();
-    here.spawn(fails("a"));
-    here.spawn(fails("b"));
+    here.spawn([] { throw std::runtime_error("a"); });
+    here.spawn([] { throw std::runtime_error("b"); });
     CHECK_THROWS_AS(here.join(), martlet::scope_failed);
     counter ended{0};
     here.spawn(ends_later(ended));
@@ -208,6 +469,46 @@ TEST_SUITE("scope") {
     auto h = here.spawn([]() -> task<int> { co_return 9; });
     CHECK(martlet::await(h.join()) == 9);
     here.join();
+  }
+
+  TEST_CASE("its destructor stops the children when an exception passes by") {
+    scheduler pool(2);
+    counter stopped{0};
+    auto h = pool.spawn([&stopped] {
+      scope inside;
+      inside.spawn(sleeps(stopped));
+      martlet::await(martlet::sleep_for(1ms));
+      throw std::runtime_error("passes by");
+    });
+    CHECK_THROWS_WITH_AS(pool.block_on(std::move(h)), "passes by", std::runtime_error);
+    CHECK(stopped == 1);
+  }
+
+  TEST_CASE("an object does not end the waits of its own tasklet, its join tells") {
+    scheduler pool(2);
+    auto h = pool.spawn([] {
+      scope inside;
+      inside.spawn(fails("a child"));
+      martlet::await(martlet::sleep_for(2ms));
+      inside.join();
+    });
+    CHECK_THROWS_WITH_AS(pool.block_on(std::move(h)), "a child", std::runtime_error);
+  }
+
+  TEST_CASE("children that end while it is cancelled are left alone") {
+    scheduler pool(2);
+    const int rounds = scaled(300);
+    for (int i = 0; i < rounds; ++i) {
+      scope here(pool);
+      for (int child = 0; child < 150; ++child) {
+        here.spawn([](int n) -> task<> {
+          co_await martlet::yield();
+          co_await martlet::sleep_for(std::chrono::microseconds(n % 3 == 0 ? 3'600'000'000 : n));
+        }(child));
+      }
+      here.cancel();
+      here.join();
+    }
   }
 
   TEST_CASE("many scopes end while their last children do") {

@@ -5,5 +5,6 @@
 #include <martlet/tasklet/errors.hpp>
 #include <martlet/tasklet/fiber.hpp>
 #include <martlet/tasklet/handle.hpp>
+#include <martlet/tasklet/shield.hpp>
 #include <martlet/tasklet/site.hpp>
 #include <martlet/tasklet/task.hpp>

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include <martlet/scheduler/deadline.hpp>
 #include <martlet/scheduler/sleep.hpp>
 #include <martlet/tasklet/case_operation.hpp>
 #include <martlet/tasklet/handle.hpp>
@@ -184,17 +185,17 @@ auto select(Ops&&... ops) noexcept {
   return detail::select_operation<Ops...>(std::move(ops)...);
 }
 
-/// Gives an operation a time limit.
+/// Gives an operation a time limit. For a task there is a twin in scope.hpp.
 ///
 /// ```cpp
 /// auto order = co_await martlet::within(50ms, orders.receive());
 /// ```
 ///
 /// Throws    deadline_passed when the limit came first; the operation has then not been done.
-template <class Rep, class Period, class Op>
-  requires(!std::is_lvalue_reference_v<Op>)
-auto within(std::chrono::duration<Rep, Period> limit, Op&& op) noexcept {
-  return detail::timed_operation<Op>(std::move(op), sleep_for(limit));
+template <class Op>
+  requires(!std::is_lvalue_reference_v<Op> && detail::case_of_select<Op>)
+auto within(deadline limit, Op&& op) noexcept {
+  return detail::timed_operation<Op>(std::move(op), detail::sleep_operation(limit.at()));
 }
 
 }  // namespace martlet

@@ -15,6 +15,9 @@ struct host;
 /// Returns   what an exception says of itself.
 std::string text_of(const std::exception_ptr& error);
 
+/// Returns   whether it says only that a tasklet was asked to stop.
+bool is_cancellation(const std::exception_ptr& error);
+
 /// Where a scheduler wants to hear of failures that nobody can join any more, and which hosts are its own.
 ///
 /// A handle may be dropped on any thread, when its scheduler is gone already; so those that live are listed.

@@ -65,6 +65,16 @@ enum class tag : std::uintptr_t { free, created, runnable, parked, select, child
 
 inline constexpr std::uintptr_t tag_mask = 7;
 
+/// What a tasklet's `cancel_` says. It stays 0 for those that nobody stops, so that waits look at one thing only.
+namespace cancel {
+inline constexpr std::uint16_t asked = 1;         // it was asked to stop; never taken back
+inline constexpr std::uint16_t looking = 2;       // a canceller looks at its word: no shield may be raised meanwhile
+inline constexpr std::uint16_t shield = 1U << 2;  // counted: shields that it stands behind
+inline constexpr std::uint16_t shields = 0x00fc;
+inline constexpr std::uint16_t scope = 1U << 8;  // counted: scopes that it is inside of and that were cancelled
+inline constexpr std::uint16_t scopes = 0xff00;
+}  // namespace cancel
+
 struct tasklet : wait_core {
   // The word and the host are stored to rather than constructed: whoever walks the slabs may look at this moment (I3).
   explicit tasklet(kind what) noexcept : wait_core(keep_lock{}), kind_(what) {
@@ -104,20 +114,28 @@ struct tasklet : wait_core {
   /// Returns   the host it runs on, or ran on last; of a root. A running tasklet may rely on it.
   host* at() const noexcept { return host_.load(base::relaxed); }
 
-  bool is_cancelled() const noexcept { return cancel_.load(base::relaxed) != 0; }
+  /// Returns   whether the waits of this root have to throw `cancelled`.
+  bool is_cancelled() const noexcept {
+    const std::uint16_t now = cancel_.load(base::relaxed);
+    return now != 0 && must_stop(now);
+  }
+
+  static bool must_stop(std::uint16_t now) noexcept {
+    return (now & (cancel::asked | cancel::scopes)) != 0 && (now & cancel::shields) == 0;
+  }
 
   static constexpr std::size_t frame_offset = 2 * sizeof(void*);
 
   kind kind_;
-  base::atomic<std::uint8_t> cancel_{0};  // set once, by request_cancel
-  bool is_pinned_ = false;                // host_ is where it runs, not merely where it ran last
-  bool is_detached_ = false;              // no handle: it frees itself when it finishes; under the lock
-  bool owes_error_ = false;               // it failed, and only its handle knows; written before the word says so
-  std::uint16_t core_at_ = 0;             // of a fiber: how many words behind the record its core stands
+  base::atomic<std::uint16_t> cancel_{0};  // bits of `cancel`
+  bool is_pinned_ = false;                 // host_ is where it runs, not merely where it ran last
+  bool is_detached_ : 1 = false;           // no handle: it frees itself when it finishes; under the lock, as the next
+  bool owes_error_ : 1 = false;            // it failed, and only its handle knows; written before the word says so
+  std::uint16_t core_at_ = 0;              // of a fiber: how many words behind the record its core stands
   union {
     base::atomic<std::uintptr_t> word_;
   };
-  std::uintptr_t link_ = 0;  // root: the leaf | 1, or its scope; child: the root's link before it
+  std::uintptr_t link_ = 0;  // root: the leaf | 1, or its owner; child: the root's link before it
   void* joiner_ = nullptr;   // root: the wait_node of who joins, under the lock; child: who awaits it
   union {
     base::atomic<host*> host_;  // where it runs or ran last; written before it is resumed
@@ -150,11 +168,33 @@ class executor {
   ~executor() = default;
 };
 
+/// A child's place in a scope that can name its children. The link of such a child leads here, marked by
+/// `is_membership`; that of another one straight to its `scope_base`.
+struct membership {
+  static constexpr std::uintptr_t mark = 2;
+
+  tasklet* who = nullptr;  // null: the place is free
+  union {
+    scope_base* of = nullptr;
+    membership* next;  // of the free places
+  };
+
+  /// Returns   the place that a root's link leads to, null when it has none.
+  static membership* of_link(std::uintptr_t link) noexcept {
+    return (link & mark) != 0 ? reinterpret_cast<membership*>(link & ~mark) : nullptr;
+  }
+};
+
 /// Who owns a tasklet and outlives it: a scope, or the scheduler for what was spawned outside of any.
 class scope_base {
  public:
-  /// Says that a child is about to start.
-  virtual void child_began() noexcept = 0;
+  /// Says that a child is about to start, and where its link has to lead.
+  ///
+  /// Throws    std::bad_alloc; then the child must not start.
+  virtual std::uintptr_t child_began(tasklet& who) = 0;
+
+  /// Says that a child will end at once: from here on nobody may cancel it as a member. Only for those with a membership.
+  virtual void child_leaves(membership&) noexcept {}
 
   /// Says that a child failed, before it says that the child ended.
   ///
