@@ -278,6 +278,9 @@ void end_tasklet(tasklet_frame& who, object result, object error) {
   module_state& state = *self->state;
   detail::host& here = *who.record_.at();
   run& all = *who.run_;
+  if (who.record_.has_extras_) {
+    detail::drop_extras(who.record_);  // of C++ that it called
+  }
   const bool has_failed = static_cast<bool>(error);
   if (has_failed) {
     self->traceback = PyException_GetTraceback(error.get());

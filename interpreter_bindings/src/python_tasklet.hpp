@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 
+#include <martlet/tasklet/extras.hpp>
 #include <martlet/tasklet/frame.hpp>
 #include <martlet/tasklet/handle.hpp>
 #include <martlet/tasklet/tasklet.hpp>

@@ -22,10 +22,9 @@ scope_failed::scope_failed(std::vector<std::exception_ptr> errors) : errors_(std
 }
 
 scope::scope(detail::run_queue* queue, deadline limit, detail::scope_kind what)
-    : queue_(queue), owner_(nullptr), kind_(what), uncaught_(std::uncaught_exceptions()) {
-  if (detail::host* here = detail::current_host(); here != nullptr) {
-    owner_ = here->current_.load(base::relaxed);  // this thread wrote it
-    queue_ = queue_ != nullptr ? queue_ : static_cast<detail::run_queue*>(here->executor_);
+    : queue_(queue), owner_(detail::running_tasklet()), kind_(what), uncaught_(std::uncaught_exceptions()) {
+  if (detail::host* here = detail::current_host(); here != nullptr && queue_ == nullptr) {
+    queue_ = static_cast<detail::run_queue*>(here->executor_);
   }
   if (limit.has_passed()) {
     deadline_came();

@@ -56,6 +56,21 @@ frame_pool::slab* frame_pool::map_slab(std::size_t index) {
   return s;
 }
 
+base::atomic<extras*>& frame_pool::extras_at(void* frame) {
+  auto* slot = static_cast<free_slot*>(frame);
+  slab& s = *slab_of(slot);
+  base::atomic<extras*>* table = s.extras_of_slots.load(base::acquire);  // [slab.extras]
+  if (table == nullptr) [[unlikely]] {
+    auto* made = new base::atomic<extras*>[s.capacity]();
+    if (s.extras_of_slots.compare_exchange_strong(table, made, base::acq_rel)) {  // [slab.extras]
+      table = made;
+    } else {
+      delete[] made;
+    }
+  }
+  return table[s.number_of(slot)];
+}
+
 void frame_pool::append(depot& d, slab* s) noexcept {
   s->next = nullptr;
   (d.front == nullptr ? d.front : d.back->next) = s;

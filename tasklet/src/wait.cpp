@@ -7,6 +7,7 @@
 #include <martlet/base/check.hpp>
 #include <martlet/base/clock.hpp>
 #include <martlet/tasklet/await.hpp>
+#include <martlet/tasklet/extras.hpp>
 #include <martlet/tasklet/failure.hpp>
 #include <martlet/tasklet/handle.hpp>
 
@@ -48,6 +49,9 @@ template <class Error>
 void finish_root_as(tasklet* who, Error error) noexcept {
   constexpr bool failed = !std::is_null_pointer_v<Error>;
   host* here = who->at();
+  if (who->has_extras_) [[unlikely]] {
+    drop_extras(*who);
+  }
   auto* owner = reinterpret_cast<scope_base*>(who->link_);
   if (membership* place = membership::of_link(who->link_); place != nullptr) {
     owner = place->of;

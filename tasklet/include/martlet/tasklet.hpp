@@ -8,3 +8,5 @@
 #include <martlet/tasklet/shield.hpp>
 #include <martlet/tasklet/site.hpp>
 #include <martlet/tasklet/task.hpp>
+#include <martlet/tasklet/tasklet_local.hpp>
+#include <martlet/tasklet/this_tasklet.hpp>

@@ -136,6 +136,7 @@ class scope final : private detail::scope_base, private detail::wait_core {
   void child_leaves(detail::membership& place) noexcept override;
   void child_failed(std::exception_ptr failure, bool detached, site where) noexcept override;
   void child_ended(detail::host& here) noexcept override;
+  const detail::tasklet* parent() const noexcept override { return owner_; }
 
   void stop(whom to_stop) noexcept;
   void cancel_members() noexcept;

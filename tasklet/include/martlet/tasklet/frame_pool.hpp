@@ -20,6 +20,8 @@
 /// Source    Bonwick, Adams: Magazines and vmem. USENIX 2001 (the chains are its magazines, the pool its depot).
 namespace martlet::detail {
 
+struct extras;
+
 inline constexpr std::size_t frame_class_count = 80;
 
 /// Returns   the index of the smallest class that holds `size` bytes: steps of 16 up to 512, then four a doubling.
@@ -83,6 +85,12 @@ class frame_pool {
   /// Cost      a lock, and about 2 ns a slot.
   void give_back(std::size_t index, free_slot* first) noexcept;
 
+  /// Finds the place for a pointer that each slot has outside of itself; null at first.
+  ///
+  /// Takes     a frame that was allocated.
+  /// Throws    std::bad_alloc, the first time in its slab.
+  base::atomic<extras*>& extras_at(void* frame);
+
   /// Calls `visit(slot, size)` for every slot that was ever handed out, free or not.
   template <class Visit>
   void walk(Visit visit) {
@@ -106,10 +114,11 @@ class frame_pool {
     std::byte* first;
     std::size_t index;
     std::uint32_t capacity;
-    std::uint32_t free;                  // how many bits are set
-    std::uint32_t scanned;               // no bit is set in the words before this one
-    std::uint32_t reciprocal;            // 2^32 / size, rounded up: exact for what is divided here
-    base::atomic<std::uint32_t> carved;  // slots beyond were never handed out
+    std::uint32_t free;                                    // how many bits are set
+    std::uint32_t scanned;                                 // no bit is set in the words before this one
+    std::uint32_t reciprocal;                              // 2^32 / size, rounded up: exact for what is divided here
+    base::atomic<std::uint32_t> carved;                    // slots beyond were never handed out
+    base::atomic<base::atomic<extras*>*> extras_of_slots;  // one each; null until one needs it
     std::array<std::uint64_t, most_slots / 64> is_free;
 
     std::uint32_t number_of(const free_slot* slot) const noexcept {

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <utility>
 
 #include <martlet/tasklet/case_operation.hpp>
 #include <martlet/tasklet/outcome.hpp>
+#include <martlet/tasklet/this_tasklet.hpp>
 #include <martlet/tasklet/wait.hpp>
 
 namespace martlet {
@@ -145,6 +147,12 @@ class handle {
 
   /// Returns   where it was spawned.
   site spawned_at() const noexcept { return child().site_; }
+
+  /// Returns   what tells it apart from others that live.
+  tasklet_id id() const noexcept { return tasklet_id(&child()); }
+
+  /// Returns   the name that it has given itself, "" for none and after its end. Threads any.
+  std::string name() const { return detail::name_of(child()); }
 
  private:
   friend detail::tasklet* detail::record_of<T>(const handle& of) noexcept;

@@ -52,4 +52,11 @@ struct host {
 /// Returns   this thread's host, null on a thread that runs no tasklets.
 inline host* current_host() noexcept { return static_cast<host*>(base::current()); }
 
+/// Returns   the root that runs on this thread; null on a plain thread, and where martlet itself runs something on a worker.
+inline tasklet* running_tasklet() noexcept {
+  host* here = current_host();
+  tasklet* self = here == nullptr ? nullptr : here->current_.load(base::relaxed);  // this thread wrote it
+  return self == nullptr || self->kind_ == kind::thread ? nullptr : self;
+}
+
 }  // namespace martlet::detail

@@ -26,10 +26,7 @@ namespace martlet {
 /// Cost      two atomic operations.
 class [[nodiscard("it shields for as long as it lives: give it a name")]] shield {
  public:
-  shield() noexcept {
-    if (detail::host* here = detail::current_host(); here != nullptr) {
-      self_ = here->current_.load(base::relaxed);  // ours: this thread wrote it
-    }
+  shield() noexcept : self_(detail::running_tasklet()) {
     if (self_ != nullptr) {
       detail::raise_shield(*self_);
     }
@@ -43,7 +40,7 @@ class [[nodiscard("it shields for as long as it lives: give it a name")]] shield
   }
 
  private:
-  detail::tasklet* self_ = nullptr;
+  detail::tasklet* const self_;
 };
 
 }  // namespace martlet

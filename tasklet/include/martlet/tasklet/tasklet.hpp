@@ -128,7 +128,8 @@ struct tasklet : wait_core {
 
   kind kind_;
   base::atomic<std::uint16_t> cancel_{0};  // bits of `cancel`
-  bool is_pinned_ = false;                 // host_ is where it runs, not merely where it ran last
+  bool is_pinned_ : 1 = false;             // host_ is where it runs, not merely where it ran last
+  bool has_extras_ : 1 = false;            // extras.hpp; it changes both while it runs, under the lock
   bool is_detached_ : 1 = false;           // no handle: it frees itself when it finishes; under the lock, as the next
   bool owes_error_ : 1 = false;            // it failed, and only its handle knows; written before the word says so
   std::uint16_t core_at_ = 0;              // of a fiber: how many words behind the record its core stands
@@ -206,6 +207,9 @@ class scope_base {
 
   /// Returns   whether it wants to hear of failures that a handle can still show.
   virtual bool keeps_errors() const noexcept { return true; }
+
+  /// Returns   the tasklet whose scope it is, null when it is no tasklet's.
+  virtual const tasklet* parent() const noexcept { return nullptr; }
 
  protected:
   ~scope_base() = default;

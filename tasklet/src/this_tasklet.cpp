@@ -1,0 +1,94 @@
+#include <martlet/tasklet/this_tasklet.hpp>
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+
+#include <martlet/tasklet/errors.hpp>
+#include <martlet/tasklet/extras.hpp>
+#include <martlet/tasklet/host.hpp>
+
+namespace martlet {
+
+namespace detail {
+namespace {
+
+// The awaited coroutines that run as parts of a root lie between it and its owner.
+std::uintptr_t owner_link(const tasklet& root) noexcept {
+  std::uintptr_t link = root.link_;
+  while ((link & 1) != 0) {
+    link = reinterpret_cast<const tasklet*>(link & ~std::uintptr_t{1})->link_;
+  }
+  return link;
+}
+
+}  // namespace
+
+std::string name_of(tasklet& who) {
+  std::array<char, extras::name_size> name{};
+  {
+    const std::lock_guard guard(who.lock_);
+    if (const extras* own = extras_of(who); own != nullptr) {
+      name = own->name;
+    }
+  }
+  return name.data();
+}
+
+}  // namespace detail
+
+namespace this_tasklet {
+
+tasklet_id id() noexcept { return tasklet_id(detail::running_tasklet()); }
+
+tasklet_id parent() noexcept {
+  const detail::tasklet* self = detail::running_tasklet();
+  const auto* place = self == nullptr ? nullptr : detail::membership::of_link(detail::owner_link(*self));
+  return place == nullptr ? tasklet_id() : tasklet_id(place->of->parent());
+}
+
+site spawned_at() noexcept {
+  const detail::tasklet* self = detail::running_tasklet();
+  return self == nullptr ? site() : self->site_;
+}
+
+bool is_cancelled() noexcept {
+  const detail::tasklet* self = detail::running_tasklet();
+  return self != nullptr && self->is_cancelled();
+}
+
+void set_name(std::string_view name) {
+  detail::tasklet* self = detail::running_tasklet();
+  if (self == nullptr) {
+    throw misuse("set_name: this thread runs no tasklet; a plain thread is named with pthread_setname_np");
+  }
+  detail::extras& own = detail::own_extras();
+  const std::lock_guard guard(self->lock_);
+  own.name.fill('\0');
+  std::copy_n(name.begin(), std::min(name.size(), own.name.size() - 1), own.name.begin());
+}
+
+std::string name() {
+  detail::tasklet* self = detail::running_tasklet();
+  return self == nullptr ? std::string() : detail::name_of(*self);
+}
+
+}  // namespace this_tasklet
+
+pin::pin() noexcept {
+  detail::tasklet* self = detail::running_tasklet();
+  if (self != nullptr && !self->is_pinned_) {
+    const std::lock_guard guard(self->lock_);
+    self->is_pinned_ = true;  // it runs here: host_ says so already
+    self_ = self;
+  }
+}
+
+pin::~pin() {
+  if (self_ != nullptr) {
+    const std::lock_guard guard(self_->lock_);
+    self_->is_pinned_ = false;
+  }
+}
+
+}  // namespace martlet
