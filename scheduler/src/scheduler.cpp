@@ -1,8 +1,26 @@
 #include <martlet/scheduler/scheduler.hpp>
 
+#include <cstdlib>
+#include <string_view>
+
+#include "migrating.hpp"
 #include "stealing.hpp"
 
 namespace martlet {
+namespace {
+
+bool asks_to_migrate_always() {
+  const char* said = std::getenv("MARTLET_MIGRATE");
+  if (said == nullptr || *said == '\0') {
+    return false;
+  }
+  if (std::string_view(said) != "always") {
+    throw misuse("MARTLET_MIGRATE: expected \"always\" or nothing, found \"" + std::string(said) + '"');
+  }
+  return true;
+}
+
+}  // namespace
 
 scheduler::scheduler(scheduler_options options) {
   if (options.workers < -1 || options.lent_threads < 0 || (options.workers == 0 && options.lent_threads == 0)) {
@@ -15,7 +33,11 @@ scheduler::scheduler(scheduler_options options) {
     throw misuse("scheduler_options: spin is between nothing and a second, found " +
                  std::to_string(options.spin.count()) + " ns");
   }
-  queue_ = std::make_unique<detail::stealing>(options);
+  if (options.migrate_always || asks_to_migrate_always()) {
+    queue_ = std::make_unique<detail::migrating>(options);
+  } else {
+    queue_ = std::make_unique<detail::stealing>(options);
+  }
 }
 
 scheduler::~scheduler() { queue_->drain(); }

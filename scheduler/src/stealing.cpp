@@ -38,12 +38,13 @@ class stealing::outermost final : public scope_base {
   stealing& pool_;
 };
 
-stealing::stealing(const scheduler_options& options)
+stealing::stealing(const scheduler_options& options, std::uint32_t longest_interval)
     : failure_listener([options](const std::exception_ptr& error, site spawned_at) {
         report_unhandled(options, error, spawned_at);
       }),
       options_(options),
       threads_wanted_(options.workers < 0 ? base::usable_processors() : static_cast<unsigned>(options.workers)),
+      longest_interval_(longest_interval),
       is_alone_(threads_wanted_ + static_cast<unsigned>(options.lent_threads) == 1),
       cycles_per_us_(base::cycles_per_microsecond()),
       patience_(static_cast<std::uint64_t>(options.spin.count()) * base::cycles_per_microsecond() / 1000),
@@ -56,6 +57,7 @@ stealing::stealing(const scheduler_options& options)
   }
   for (auto& w : workers_) {
     w->seen_ticks_.resize(all);
+    w->interval_ = longest_interval_;
   }
   begin_listening();
   threads_.reserve(threads_wanted_);
@@ -248,7 +250,7 @@ void stealing::loop(worker& w) {
     if (--w.until_look_ == 0) [[unlikely]] {
       if (who != nullptr) {
         w.handoff_ = nullptr;
-        w.put_next(who);
+        ready(who, who->root(), &w, turn::next);
       }
       if (command_.load(base::relaxed) != command::run) {
         obey(w);
@@ -283,7 +285,7 @@ tasklet* stealing::look_around(worker& w) {
   // Long tasklets must not make timers late, so the interval follows them.
   if (passed > 2 * poll_us * cycles_per_us_ && w.interval_ > 1) {
     w.interval_ /= 2;
-  } else if (passed < poll_us * cycles_per_us_ && w.interval_ < 64) {
+  } else if (passed < poll_us * cycles_per_us_ && w.interval_ < longest_interval_) {
     w.interval_ *= 2;
   }
   w.until_look_ = w.interval_;

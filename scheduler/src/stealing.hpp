@@ -18,9 +18,10 @@
 namespace martlet::detail {
 
 /// The run queue of the product: a worker thread per core, balanced by stealing. README.md has the whole story.
-class stealing final : public run_queue, private failure_listener {
+class stealing : public run_queue, private failure_listener {
  public:
-  explicit stealing(const scheduler_options& options);
+  /// Takes     after how many tasklets a worker looks around at the latest.
+  explicit stealing(const scheduler_options& options, std::uint32_t longest_interval = 64);
   ~stealing() override;
 
   void ready(tasklet* who, tasklet* root, host* here, turn when) noexcept override;
@@ -42,6 +43,11 @@ class stealing final : public run_queue, private failure_listener {
 
   bool is_alone() const noexcept { return is_alone_; }
   host& some_host() noexcept override { return *workers_.front(); }
+
+ protected:
+  worker& neighbour_of(const worker& w) noexcept {
+    return threads_wanted_ == 0 ? *workers_[w.index_] : *workers_[(w.index_ + 1) % threads_wanted_];
+  }
 
  private:
   enum class command : std::uint32_t { run, pause, stop };
@@ -87,6 +93,7 @@ class stealing final : public run_queue, private failure_listener {
 
   const scheduler_options options_;
   const unsigned threads_wanted_;
+  const std::uint32_t longest_interval_;
   const bool is_alone_;  // one worker and nobody lends another: nobody to share with
   const std::uint64_t cycles_per_us_;
   std::vector<std::unique_ptr<worker>> workers_;

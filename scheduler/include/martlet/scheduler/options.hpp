@@ -21,6 +21,10 @@ struct scheduler_options {
   /// vain. A sleeping worker needs 20-37 us to wake.
   std::chrono::nanoseconds spin = std::chrono::microseconds(40);
 
+  /// For tests: whoever is woken or yields goes on on another thread, unless it is pinned. What a tasklet wrongly keeps of a
+  /// thread is then found at its first wait. MARTLET_MIGRATE=always in the environment does the same.
+  bool migrate_always = false;
+
   /// Is told of a failure that nobody can join any more. Null: one line on stderr with the place of the spawn.
   std::function<void(const std::exception_ptr& error, site spawned_at)> on_unhandled = {};
 
