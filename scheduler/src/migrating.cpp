@@ -10,4 +10,14 @@ void migrating::ready(tasklet* who, tasklet* root, host* here, turn when) noexce
   neighbour_of(static_cast<worker&>(*here)).put_into_inbox(who);
 }
 
+// Every second time, so that those who come from the neighbour do not go before all others for ever.
+tasklet* migrating::take_first(worker& w) {
+  if (w.ticks_.load(base::relaxed) % 2 == 0) {  // only its own thread changes them
+    if (tasklet* who = w.take_local(); who != nullptr) {
+      return who;
+    }
+  }
+  return stealing::take_first(w);
+}
+
 }  // namespace martlet::detail

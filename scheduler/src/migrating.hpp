@@ -14,6 +14,8 @@ class migrating final : public stealing {
   void ready(tasklet* who, tasklet* root, host* here, turn when) noexcept override;
 
  private:
+  tasklet* take_first(worker& w) override;
+
   // A worker that looks around before each tasklet takes no short cut (a hand-off, a rotation) past `ready`.
   static constexpr std::uint32_t look_each_time = 1;
 };

@@ -302,6 +302,10 @@ tasklet* stealing::look_around(worker& w) {
       wake_one(&w);
     }
   }
+  return take_first(w);
+}
+
+tasklet* stealing::take_first(worker& w) {
   if (tasklet* who = take_foreign(w); who != nullptr) {
     if (somebody_idle()) {
       keep_watch(w);  // it may be long, and its maker has woken only us
@@ -311,11 +315,16 @@ tasklet* stealing::look_around(worker& w) {
   return w.take_oldest();
 }
 
+// By turns, so that pinned ones that only yield do not keep out what was spawned elsewhere.
 tasklet* stealing::take_foreign(worker& w) {
-  if (tasklet* who = w.take_pinned(); who != nullptr) {
+  tasklet* who = nullptr;
+  w.injected_turn_ = !w.injected_turn_;
+  if (w.injected_turn_ && injector_.try_pop(who)) {
     return who;
   }
-  tasklet* who = nullptr;
+  if (tasklet* pinned = w.take_pinned(); pinned != nullptr) {
+    return pinned;
+  }
   return injector_.try_pop(who) ? who : nullptr;
 }
 

@@ -49,6 +49,9 @@ class stealing : public run_queue, private failure_listener {
     return threads_wanted_ == 0 ? *workers_[w.index_] : *workers_[(w.index_ + 1) % threads_wanted_];
   }
 
+  /// Takes what comes first when a worker has looked around: foreign and pinned tasklets, then its oldest.
+  virtual tasklet* take_first(worker& w);
+
  private:
   enum class command : std::uint32_t { run, pause, stop };
 

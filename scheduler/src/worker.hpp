@@ -92,6 +92,7 @@ class alignas(128) worker final : public host {
   bool leave_ = false;                     // a lent thread's way out; set by a tasklet pinned here
   bool is_finding_ = false;                // in `find`: has nothing to do
   bool has_search_ = false;                // holds the pool's one search
+  bool injected_turn_ = false;             // injected and pinned tasklets take turns
 
   base::atomic<std::uint64_t> ticks_{0};  // tasklets resumed; others read it to see whether it moves
   std::uint32_t interval_ = 64;           // ticks between looks at clock, driver and injector

@@ -18,21 +18,10 @@ using martlet::scheduler;
 using martlet::task;
 using counter = martlet::base::atomic<int>;
 
-// Binds the running tasklet to the worker that runs it, as what depends on its thread does.
-class [[nodiscard]] pin_here final : public martlet::detail::operation<pin_here> {
- public:
-  bool prepare(martlet::detail::waiter who) noexcept {
-    who.root->is_pinned_ = true;
-    return false;
-  }
-  static bool publish() noexcept { return true; }
-  void finish() const noexcept {}
-};
-
 // Returns   how often it found itself on another thread than the first.
 template <class Wait>
 task<int> stays(int rounds, Wait wait) {
-  co_await pin_here();
+  const martlet::pin here;
   const auto home = thread_now();
   int moved = 0;
   for (int i = 0; i < rounds; ++i) {
@@ -52,7 +41,7 @@ TEST_SUITE("pinned") {
       all.push_back(pool.spawn(stays(20, [] { return martlet::sleep_for(1ms); })));
     }
     const auto waits = [&]() -> task<int> {
-      co_await pin_here();
+      const martlet::pin here;
       const auto home = thread_now();
       int moved = 0;
       for (int i = 0; i < 300; ++i) {
@@ -70,7 +59,7 @@ TEST_SUITE("pinned") {
   TEST_CASE("a pinned fiber stays too") {
     scheduler pool(2);
     auto h = pool.spawn([] {
-      martlet::await(pin_here());
+      const martlet::pin here;
       const auto home = thread_now();
       int moved = 0;
       for (int i = 0; i < 300; ++i) {
@@ -92,7 +81,7 @@ TEST_SUITE("pinned") {
       for (int i = 0; i < 4; ++i) {
         sleepers.push_back(pool.spawn([]() -> task<> { co_await martlet::sleep_for(1h); }));
         all.push_back(pool.spawn([](martlet::handle<>& of) -> task<int> {
-          co_await pin_here();
+          const martlet::pin here;
           const auto home = thread_now();
           try {
             co_await of.join();
@@ -111,6 +100,69 @@ TEST_SUITE("pinned") {
         CHECK(martlet::await(h.join()) == 1);
       }
     }
+  }
+
+  TEST_CASE("pins nest") {
+    scheduler pool(2);
+    CHECK(pool.block_on(pool.spawn([]() -> task<int> {
+      const martlet::pin here;
+      { const martlet::pin again; }
+      co_return co_await stays(500, [] { return martlet::yield(); });
+    })) == 0);
+  }
+
+  TEST_CASE("afterwards it moves again") {
+    scheduler pool(2);
+    counter moved{0};
+    counter go{0};
+    auto h = pool.spawn([&]() -> task<> {
+      {
+        const martlet::pin here;
+        co_await martlet::yield();
+      }
+      const auto home = thread_now();
+      while (moved == 0) {
+        // Somebody sits on this worker until we are gone: only the other one can take us.
+        martlet::spawn([&go, home] {
+          while (go == 0 && thread_now() == home) {
+            std::this_thread::yield();
+          }
+        });
+        co_await martlet::yield();
+        moved += thread_now() == home ? 0 : 1;
+      }
+      go = 1;
+    });
+    pool.block_on(std::move(h));
+    CHECK(moved == 1);
+  }
+
+  TEST_CASE("on a plain thread it does nothing") {
+    const martlet::pin nothing;
+    CHECK(martlet::this_tasklet::id() == martlet::tasklet_id());
+  }
+
+  TEST_CASE("those that only yield keep nobody else out") {
+    scheduler pool(1);
+    counter done{0};
+    for (int i = 0; i < 2; ++i) {
+      pool.spawn([&done]() -> task<> {
+        const martlet::pin here;
+        while (done != 3) {
+          co_await martlet::yield();
+        }
+      });
+    }
+    pool.spawn([&done]() -> task<> {
+      co_await martlet::spawn([]() -> task<> { co_await martlet::yield(); }()).join();
+      co_await martlet::sleep_for(1ms);
+      ++done;
+    });
+    for (int i = 0; i < 2; ++i) {
+      CHECK(eventually([&] { return done >= i; }));
+      martlet::await(pool.spawn([&done] { ++done; }).join());  // from outside
+    }
+    CHECK(eventually([&] { return done == 3; }));
   }
 }
 

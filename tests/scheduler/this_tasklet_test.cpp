@@ -12,7 +12,6 @@
 
 #include "eventually.hpp"
 #include "scale.hpp"
-#include "thread_now.hpp"
 
 namespace {
 
@@ -127,67 +126,6 @@ TEST_SUITE("this_tasklet") {
     const auto where = pool.block_on(pool.spawn([] { return this_tasklet::spawned_at(); }));
     CHECK(std::string(where.file()).find("this_tasklet_test.cpp") != std::string::npos);
     CHECK(this_tasklet::spawned_at().line() == 0);
-  }
-}
-
-TEST_SUITE("pin") {
-  TEST_CASE("who is pinned stays on its thread, whoever wakes it") {
-    scheduler pool(2);
-    counter moved{0};
-    scope all(pool);
-    for (int i = 0; i < 40; ++i) {
-      const auto body = [&moved]() -> task<> {
-        co_await martlet::yield();
-        const martlet::pin here;
-        const auto thread = thread_now();
-        for (int round = 0; round < 50; ++round) {
-          {
-            const martlet::pin again;  // pins nest
-          }
-          co_await martlet::yield();
-          moved += thread_now() == thread ? 0 : 1;
-          co_await martlet::spawn([]() -> task<> { co_return; }()).join();
-          moved += thread_now() == thread ? 0 : 1;
-          co_await martlet::sleep_for(1us);
-          moved += thread_now() == thread ? 0 : 1;
-        }
-      };
-      all.spawn(body);
-      all.spawn([body] { martlet::await(body()); });
-    }
-    all.join();
-    CHECK(moved == 0);
-  }
-
-  TEST_CASE("afterwards it moves again") {
-    scheduler pool(2);
-    counter moved{0};
-    counter go{0};
-    auto h = pool.spawn([&]() -> task<> {
-      {
-        const martlet::pin here;
-        co_await martlet::yield();
-      }
-      const auto home = thread_now();
-      while (moved == 0) {
-        // Somebody sits on this worker until we are gone: only the other one can take us.
-        martlet::spawn([&go, home] {
-          while (go == 0 && thread_now() == home) {
-            std::this_thread::yield();
-          }
-        });
-        co_await martlet::yield();
-        moved += thread_now() == home ? 0 : 1;
-      }
-      go = 1;
-    });
-    pool.block_on(std::move(h));
-    CHECK(moved == 1);
-  }
-
-  TEST_CASE("on a plain thread it does nothing") {
-    const martlet::pin nothing;
-    CHECK(this_tasklet::id() == tasklet_id());
   }
 }
 
