@@ -117,7 +117,7 @@ epoll_set* epoll_set::of_this_thread() noexcept {
     }
     auto* present = dynamic_cast<reactor*>(&driver_of(*here));
     if (present == nullptr) {
-      auto made = std::make_unique<reactor>();
+      auto made = std::make_unique<reactor>(*here);
       present = made.get();
       install_driver(*here, std::move(made));
     }
@@ -144,15 +144,20 @@ void epoll_set::remove(int fd) noexcept {
   count_.fetch_sub(1, base::relaxed);  // the token of a removed one may still come: descriptor.hpp, I3
 }
 
-void epoll_set::harvest(base::instant deadline) noexcept {
+bool epoll_set::harvest(base::instant deadline) noexcept {
   std::array<epoll_event, batch> events;
   const int count = wait_for_events(epoll_, events.data(), deadline);
   static_cast<void>(count_.load(base::acquire));  // [epoll.add] the kernel orders it too, but no checker knows that
+  bool was_interrupted = false;
   for (int i = 0; i < count; ++i) {
-    if (const std::uint64_t token = events[static_cast<std::size_t>(i)].data.u64; token != interrupt_token) {
+    const std::uint64_t token = events[static_cast<std::size_t>(i)].data.u64;
+    if (token == interrupt_token) {
+      was_interrupted = true;
+    } else {
       descriptor::on_events(token, events[static_cast<std::size_t>(i)].events);
     }
   }
+  return was_interrupted;
 }
 
 void epoll_set::interrupt() noexcept {

@@ -13,7 +13,7 @@ namespace martlet::detail {
 ///
 /// Memory orders: [epoll.add] what the token leads to, then the descriptor is added; seen by who gets its first event.
 ///
-/// Threads   `harvest` one at a time; all else any.
+/// Threads   any; of several that harvest, each event and each interrupt is told to one.
 class epoll_set {
  public:
   /// Throws    std::system_error.
@@ -32,7 +32,9 @@ class epoll_set {
 
   /// Waits until something happens, until it is interrupted or until `deadline`, and serves what has happened. A
   /// deadline in the past does not wait.
-  void harvest(base::instant deadline) noexcept;
+  ///
+  /// Returns   whether it was interrupted.
+  bool harvest(base::instant deadline) noexcept;
 
   /// Ends the present wait, or the next one.
   void interrupt() noexcept;

@@ -25,6 +25,14 @@ void reactor::wait(base::instant deadline) {
   told_.store(false, base::relaxed);  // what was said is looked for in the queues, by the caller
 }
 
+// A neighbour that looks after this worker's sockets may take an interrupt that is meant for the worker, which has come back
+// and sleeps meanwhile: it is told again.
+void reactor::poll() {
+  if (set_.harvest(0) && current_host() != owner_) {
+    set_.interrupt();
+  }
+}
+
 void reactor::notify() noexcept {
   if (!told_.exchange(true, base::release)) {  // [reactor.notify]
     set_.interrupt();

@@ -2,6 +2,7 @@
 
 #include <martlet/base/atomic.hpp>
 #include <martlet/scheduler/driver.hpp>
+#include <martlet/tasklet/host.hpp>
 
 #include "epoll_set.hpp"
 
@@ -13,17 +14,18 @@ namespace martlet::detail {
 /// taken `told_` back.
 class reactor final : public driver {
  public:
-  reactor() : set_(true) {}
+  explicit reactor(const host& owner) : owner_(&owner), set_(true) {}
   ~reactor() override;
 
   void wait(base::instant deadline) override;
-  void poll() override { set_.harvest(0); }
+  void poll() override;
   bool is_watching() const noexcept override { return !set_.is_empty(); }
   void notify() noexcept override;
 
   epoll_set& set() noexcept { return set_; }
 
  private:
+  const host* const owner_;
   epoll_set set_;
   base::atomic<bool> told_{false};
 };

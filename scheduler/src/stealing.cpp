@@ -336,7 +336,7 @@ void stealing::attend(worker& w, bool poll) {
     }
   }
   if (poll) {
-    driver* d = w.driver_.load(base::relaxed);
+    driver* d = w.driver_.load(base::acquire);  // [driver.install] of another worker perhaps
     if (d->is_watching()) {
       d->poll();
     }

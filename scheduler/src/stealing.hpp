@@ -57,6 +57,7 @@ class stealing : public run_queue, private failure_listener {
 
   static constexpr base::instant shortest_nap = 50'000;
   static constexpr base::instant longest_nap = 1'000'000;
+  static constexpr base::instant longest_watch = 400'000;  // it takes two to see that a worker has not moved
 
   void thread_main(worker& w);
   void occupy(worker& w);

@@ -13,7 +13,6 @@ constexpr std::uint64_t poor_ns = 150;  // a thief that gains less than this a t
 constexpr std::uint64_t shortest_backoff_us = 20;
 constexpr std::uint64_t longest_backoff_us = 2000;
 constexpr unsigned most_idle_naps = 40;  // a watcher stays for so long after it was needed: a wake-up costs as much
-constexpr base::instant timers_watched = 1'000'000'000;  // those due within a second are reason enough for a watcher
 constexpr std::uint32_t steal_cap = 128;
 
 }  // namespace
@@ -73,8 +72,9 @@ tasklet* stealing::find(worker& w) {
       }
       note_ticks(w);
       napping_.store(0, base::seq_cst);  // [sleep.watch]
-      idle_naps = somebody_works() ? most_idle_naps : idle_naps - (idle_naps != 0 ? 1 : 0);
-      nap = std::min(2 * nap, longest_nap);
+      const bool is_needed = somebody_works();
+      idle_naps = is_needed ? most_idle_naps : idle_naps - (idle_naps != 0 ? 1 : 0);
+      nap = std::min(2 * nap, is_needed ? longest_watch : longest_nap);
     }
     if (who != nullptr) {
       break;
@@ -104,15 +104,15 @@ bool stealing::needs_watcher() const noexcept {
 
 // A worker that goes back to work may stay inside one tasklet for long, and so may those that work already. What is
 // private to any of them, the rest of its loot or the sleepers that it woke, needs a watcher, which may have been itself;
-// and so do the timers that are due soon.
+// and so do timers and sockets.
 void stealing::keep_watch(worker& w) noexcept {
   base::full_fence();  // [sleep.watch]
   if (napping_.load(base::seq_cst) != 0) {
     return;
   }
-  const base::instant soon = base::now() + timers_watched;
-  if (std::any_of(workers_.begin(), workers_.end(), [soon](const auto& other) {
-        return other->has_private_work() || !other->shared_.empty() || other->timers_.next() <= soon;
+  if (std::any_of(workers_.begin(), workers_.end(), [](const auto& other) {
+        return other->has_private_work() || !other->shared_.empty() || other->timers_.next() != base::never ||
+               other->driver_.load(base::acquire)->is_watching();
       })) {
     wake_one(&w);
   }
@@ -208,7 +208,7 @@ tasklet* stealing::steal(worker& w) {
 }
 
 // A worker that has not moved since our last nap is inside one tasklet: what is private to it would wait for long, and so
-// would its timers.
+// would its timers and sockets, which are claimed for it. It may come back meanwhile and look for itself.
 tasklet* stealing::watch(worker& w) {
   const bool stealing_pays = base::cycles() >= not_before_.load(base::relaxed);
   if (stealing_pays) {
@@ -221,10 +221,9 @@ tasklet* stealing::watch(worker& w) {
     if (other.get() == &w || w.seen_ticks_[other->index_] != other->ticks_.load(base::relaxed)) {
       continue;
     }
-    if (const base::instant due = other->timers_.next(); due != base::never && due <= base::now()) {
-      if (other->timers_.fire(base::now(), &w) != 0) {
-        return w.take_local();
-      }
+    attend(*other, true);
+    if (tasklet* who = w.take_local(); who != nullptr) {
+      return who;
     }
     if (!stealing_pays || !other->has_private_work()) {
       continue;

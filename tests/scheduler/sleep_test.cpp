@@ -98,7 +98,7 @@ TEST_SUITE("sleep") {
 
   TEST_CASE("a timer fires while another tasklet, which a timer began too, holds its worker") {
     scheduler pool(2);
-    for (const auto gap : {5ms, 30ms, 200ms}) {
+    for (const auto gap : {5ms, 30ms, 200ms, 1500ms}) {
       CAPTURE(gap.count());
       martlet::base::atomic<bool> rang{false};
       const auto begin = clock_type::now() + 80ms;  // until then everybody sleeps deeply

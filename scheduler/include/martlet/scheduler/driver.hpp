@@ -24,7 +24,8 @@ class driver {
 
   /// Makes ready whatever can go on, without sleeping.
   ///
-  /// Threads   its worker; another one while its own thread is away, never two at a time.
+  /// Threads   its worker; another one while the worker is inside one tasklet for long, which may end at any moment: so
+  ///           several at a time, and beside `wait`.
   virtual void poll() = 0;
 
   /// Returns   whether something other than a notification can happen: sockets are being watched.
