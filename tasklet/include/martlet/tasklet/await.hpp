@@ -67,6 +67,7 @@ template <class Op>
 
 template <class Op>
 void wait_in_fiber(host* here, Op& op) {
+  look_for_held_locks<Op>(here);
   tasklet* self = here->current_.load(base::relaxed);
   if (!op.prepare(self)) {
     if (--here->budget_ < 0) {

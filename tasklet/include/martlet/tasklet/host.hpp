@@ -6,6 +6,7 @@
 #include <martlet/base/bias_lock.hpp>
 #include <martlet/base/current.hpp>
 #include <martlet/tasklet/frame_pool.hpp>
+#include <martlet/tasklet/held_locks.hpp>
 #include <martlet/tasklet/tasklet.hpp>
 
 namespace martlet::detail {
@@ -47,6 +48,8 @@ struct host {
   // it before it runs a tasklet of another kind and before it searches or sleeps.
   void (*detach_)(host&) = nullptr;
   void* attachment_ = nullptr;  // what is attached again the next time; of whoever set it
+
+  held_locks held_;
 };
 
 /// Returns   this thread's host, null on a thread that runs no tasklets.

@@ -72,6 +72,8 @@ struct task_promise<void> final : outcome<void>, task_promise_base {
 template <class T>
 class run_child final : public operation<run_child<T>> {
  public:
+  using is_call = void;
+
   explicit run_child(task_promise<T>& child) noexcept : child_(&child) {}
 
   bool prepare(waiter who) noexcept {

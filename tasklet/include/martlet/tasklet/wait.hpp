@@ -169,6 +169,20 @@ inline void go_last(tasklet* leaf, tasklet* root) noexcept {
 bool spend_budget_slowly(waiter who) noexcept;
 inline bool spend_budget(waiter who) noexcept { return --who.root->at()->budget_ < 0 && spend_budget_slowly(who); }
 
+/// An operation that is a part of its tasklet rather than a wait: what it runs may wait.
+template <class Op>
+concept is_call = requires { typename Op::is_call; };
+
+/// Looks for locks of a thread that are held over a wait, where that is looked for (held_locks.hpp).
+template <class Op>
+void look_for_held_locks([[maybe_unused]] const host* here) noexcept {
+#ifndef NDEBUG
+  if (here != nullptr && !is_call<Op>) {
+    refuse_held_locks(*here);
+  }
+#endif
+}
+
 template <class T>
 concept record_of_promise = std::is_base_of_v<tasklet, T>;
 
@@ -185,6 +199,7 @@ class operation {
     static_assert(record_of_promise<Promise>, "await this inside a martlet::task");
     const waiter who(&handle.promise());
     auto& self = static_cast<Derived&>(*this);
+    look_for_held_locks<Derived>(who.root->at());
     if (!self.prepare(who)) {
       return spend_budget(who);
     }
