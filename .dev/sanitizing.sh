@@ -9,7 +9,7 @@ test_sanitized() {
   if [ $# -gt 0 ]; then
     options=("$@")
   else
-    for room in "${core_rooms[@]}"; do
+    for room in "${core_rooms[@]}" hazards; do
       options+=(--suite "$room")
     done
     [ "$sanitizer" = tsan ] || options+=(--suite loadtest)
