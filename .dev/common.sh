@@ -11,7 +11,7 @@ boost_packages=(libboost-dev libboost-context-dev)
 if grep -qs '^VERSION_ID="12"' /etc/os-release; then
   boost_packages=(libboost1.81-dev libboost-context1.81-dev)
 fi
-build_packages=(g++ meson ninja-build pkg-config python3 "${boost_packages[@]}" libtbb-dev doctest-dev nlohmann-json3-dev libcli11-dev zlib1g-dev
+build_packages=(g++ meson ninja-build pkg-config python3 "${boost_packages[@]}" libtbb-dev libhwloc-dev doctest-dev nlohmann-json3-dev libcli11-dev zlib1g-dev
   python3-jsonschema)
 bench_packages=(libbenchmark-dev)
 python_packages=(python3-venv python3-dev)

@@ -9,11 +9,11 @@
 #include <thread>
 
 #include <pthread.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <martlet/base/signals.hpp>
 #include <martlet/base/spin_lock.hpp>
 #include <martlet/scheduler/driver.hpp>
 #include <martlet/tasklet/host.hpp>
@@ -55,21 +55,12 @@ void begin_anew_after_fork() {
 
 // Its thread is never ended: others may wait while the process ends.
 void serve_plain_threads(epoll_set& set) {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the program's own threads
-  try {
-    std::thread([&set] {
-      for (;;) {
-        set.harvest(base::never);
-      }
-    }).detach();
-  } catch (...) {
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    throw;
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  const base::signals_blocked quiet;
+  std::thread([&set] {
+    for (;;) {
+      set.harvest(base::never);
+    }
+  }).detach();
 }
 
 epoll_set& set_of_plain_threads() {

@@ -1,11 +1,8 @@
 #include <martlet/base/current.hpp>
-#include <martlet/base/processors.hpp>
 #include <martlet/base/spin_lock.hpp>
 
 #include <thread>
 #include <vector>
-
-#include <sched.h>
 
 #include <doctest/doctest.h>
 
@@ -61,34 +58,6 @@ TEST_SUITE("current") {
     CHECK(base::current() == &mine);
     base::set_current(nullptr);
     CHECK(base::current() == nullptr);
-  }
-}
-
-TEST_SUITE("processors") {
-  TEST_CASE("there is at least one, and no more than the affinity mask has") {
-    cpu_set_t mask;
-    CPU_ZERO(&mask);
-    REQUIRE(sched_getaffinity(0, sizeof mask, &mask) == 0);
-    CHECK(base::usable_processors() >= 1);
-    CHECK(base::usable_processors() <= static_cast<unsigned>(CPU_COUNT(&mask)));
-  }
-
-  TEST_CASE("a narrower mask is respected") {
-    cpu_set_t before;
-    CPU_ZERO(&before);
-    REQUIRE(sched_getaffinity(0, sizeof before, &before) == 0);
-    std::thread([&] {
-      cpu_set_t one;
-      CPU_ZERO(&one);
-      for (int i = 0; i < CPU_SETSIZE; ++i) {
-        if (CPU_ISSET(i, &before)) {
-          CPU_SET(i, &one);
-          break;
-        }
-      }
-      REQUIRE(sched_setaffinity(0, sizeof one, &one) == 0);
-      CHECK(base::usable_processors() == 1);
-    }).join();
   }
 }
 
