@@ -6,6 +6,8 @@
 
 namespace martlet::detail {
 
+class side_pool;
+
 /// A way to run what is ready: which tasklet is next, on which thread, and what a thread does when there is none.
 ///
 /// The scheduler's front knows only this. `stealing` is the product; a seeded single-threaded queue and an ordered ring
@@ -25,6 +27,9 @@ class run_queue : public executor {
 
   /// Returns   a host that a new tasklet may name before it has run anywhere.
   virtual host& some_host() noexcept = 0;
+
+  /// Returns   the threads that make the blocking calls of its tasklets.
+  virtual side_pool& side() noexcept = 0;
 
   virtual unsigned width() const noexcept = 0;
   virtual scheduler_statistics statistics() const noexcept = 0;

@@ -1,7 +1,12 @@
 #include <martlet/scheduler/scheduler.hpp>
 
+#include <charconv>
 #include <cstdlib>
+#include <string>
 #include <string_view>
+#include <system_error>
+
+#include <martlet/base/processors.hpp>
 
 #include "migrating.hpp"
 #include "stealing.hpp"
@@ -33,6 +38,17 @@ scheduler::scheduler(scheduler_options options) {
     throw misuse("scheduler_options: spin is between nothing and a second, found " +
                  std::to_string(options.spin.count()) + " ns");
   }
+  if (options.blocking_threads < 1 || options.blocking_idle < std::chrono::nanoseconds::zero()) {
+    throw misuse(
+        "scheduler_options: blocking_threads is a count of at least 1 and blocking_idle no negative time; found "
+        "blocking_threads = " +
+        std::to_string(options.blocking_threads) +
+        ", blocking_idle = " + std::to_string(options.blocking_idle.count()) + " ns");
+  }
+  if (options.workers < 0) {
+    const unsigned asked = detail::workers_from_environment();
+    options.workers = static_cast<int>(asked != 0 ? asked : base::usable_processors());
+  }
   if (options.migrate_always || asks_to_migrate_always()) {
     queue_ = std::make_unique<detail::migrating>(options);
   } else {
@@ -57,6 +73,23 @@ void scheduler::refuse_inside(const char* what) {
 }
 
 namespace detail {
+
+// Read each time: a program may change its environment between two schedulers.
+unsigned workers_from_environment() {
+  constexpr unsigned most = 4096;
+  const char* asked = std::getenv("MARTLET_WORKERS");
+  const std::string_view text = asked == nullptr ? "" : asked;
+  if (text.empty()) {
+    return 0;
+  }
+  unsigned count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc() || end != text.data() + text.size() || count < 1 || count > most) {
+    throw misuse("MARTLET_WORKERS, in the environment, is a count of workers from 1 to " + std::to_string(most) +
+                 "; found \"" + asked + "\": change it, or unset it for one worker per processor");
+  }
+  return count;
+}
 
 void enter(run_queue* queue, scope_base* owner, tasklet* who, site where) {
   who->site_ = where;

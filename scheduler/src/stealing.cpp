@@ -1,10 +1,13 @@
 #include "stealing.hpp"
 
 #include <algorithm>
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include <martlet/base/asymmetric_fence.hpp>
-#include <martlet/base/processors.hpp>
+#include <martlet/base/signals.hpp>
+#include <martlet/base/topology.hpp>
 
 #include "report_unhandled.hpp"
 
@@ -14,6 +17,31 @@ namespace {
 constexpr int budget = 128;             // waits that may succeed at once before a tasklet yields
 constexpr std::uint64_t young_us = 20;  // what is offered for less than this wakes nobody
 constexpr std::uint64_t poll_us = 50;   // between two looks at the driver of a busy worker
+
+// Returns   where each worker is to be pinned; nothing when none is.
+std::vector<base::processor> places_of_workers(const scheduler_options& options, unsigned count) {
+  std::vector<base::processor> places;
+  if (options.pin_workers) {
+    const std::vector<base::processor> usable = base::processors_in_order();
+    if (usable.empty()) {
+      throw misuse(
+          "scheduler_options: pin_workers needs to know which processors this process may use, and the system "
+          "does not tell (sched_getaffinity): leave it off");
+    }
+    for (unsigned i = 0; i < count; ++i) {
+      places.push_back(usable[i % usable.size()]);
+    }
+  }
+  return places;
+}
+
+void pin(std::thread& thread, unsigned index, unsigned number) {
+  if (const int error = base::pin_thread(thread.native_handle(), number); error != 0) {
+    throw std::system_error(error, std::generic_category(),
+                            "scheduler_options: pin_workers is on, and worker " + std::to_string(index) +
+                                " could not be pinned to processor " + std::to_string(number));
+  }
+}
 
 }  // namespace
 
@@ -43,14 +71,16 @@ stealing::stealing(const scheduler_options& options, std::uint32_t longest_inter
         report_unhandled(options, error, spawned_at);
       }),
       options_(options),
-      threads_wanted_(options.workers < 0 ? base::usable_processors() : static_cast<unsigned>(options.workers)),
+      threads_wanted_(static_cast<unsigned>(options.workers)),
       longest_interval_(longest_interval),
       is_alone_(threads_wanted_ + static_cast<unsigned>(options.lent_threads) == 1),
       cycles_per_us_(base::cycles_per_microsecond()),
       patience_(static_cast<std::uint64_t>(options.spin.count()) * base::cycles_per_microsecond() / 1000),
+      side_(static_cast<unsigned>(options.blocking_threads), options.blocking_idle),
       outermost_(std::make_unique<outermost>(*this)) {
   base::prepare_asymmetric_fences();
   const unsigned all = threads_wanted_ + static_cast<unsigned>(options.lent_threads);
+  const std::vector<base::processor> places = places_of_workers(options, threads_wanted_);
   workers_.reserve(all);
   for (unsigned i = 0; i < all; ++i) {
     workers_.push_back(std::make_unique<worker>(*this, idle_, is_alone_, i, i >= threads_wanted_));
@@ -58,12 +88,17 @@ stealing::stealing(const scheduler_options& options, std::uint32_t longest_inter
   for (auto& w : workers_) {
     w->seen_ticks_.resize(all);
     w->interval_ = longest_interval_;
+    w->victims_ = victims_of(w->index_, all, places);
   }
   begin_listening();
   threads_.reserve(threads_wanted_);
   try {
+    const base::signals_blocked quiet;
     for (unsigned i = 0; i < threads_wanted_; ++i) {
       threads_.emplace_back([this, &w = *workers_[i]] { thread_main(w); });
+      if (!places.empty()) {
+        pin(threads_.back(), i, places[i].number);
+      }
     }
   } catch (...) {
     tell(command::stop);

@@ -13,6 +13,7 @@
 
 #include "patience.hpp"
 #include "run_queue.hpp"
+#include "side_pool.hpp"
 #include "worker.hpp"
 
 namespace martlet::detail {
@@ -29,6 +30,7 @@ class stealing : public run_queue, private failure_listener {
   void spawn(tasklet* who, host* here) override;
   void run_until(tasklet* who) override;
   void drain() noexcept override;
+  side_pool& side() noexcept override { return side_; }
   unsigned width() const noexcept override { return threads_wanted_; }
   scheduler_statistics statistics() const noexcept override;
 
@@ -120,6 +122,8 @@ class stealing : public run_queue, private failure_listener {
   base::futex_word resumed_{0};  // raised when the command changes
   base::atomic<bool> draining_{false};
   base::atomic<std::uint32_t> orphans_{0};  // unoccupied lent workers that still have timers or sockets
+
+  side_pool side_;
 
   class outermost;  // the scope of what was spawned outside of any
   std::unique_ptr<outermost> outermost_;

@@ -191,17 +191,19 @@ tasklet* stealing::steal(worker& w) {
   if (is_alone_ || base::cycles() < not_before_.load(base::relaxed)) {
     return nullptr;
   }
-  const std::size_t count = workers_.size();
-  const std::size_t from = w.random() % count;
   std::array<tasklet*, steal_cap> items;
-  for (std::size_t i = 0; i < count; ++i) {
-    worker& victim = *workers_[(from + i) % count];
-    if (&victim == &w || victim.shared_.empty()) {
-      continue;
-    }
-    if (const std::uint32_t got = victim.shared_.take_half(items.data(), steal_cap); got != 0) {
-      worker::count(w.count_.stolen, got);
-      return take_loot(w, items.data(), got);
+  for (const auto& group : w.victims_) {  // the nearest first
+    const std::size_t count = group.size();
+    const std::size_t from = w.random() % count;
+    for (std::size_t i = 0; i < count; ++i) {
+      worker& victim = *workers_[group[(from + i) % count]];
+      if (victim.shared_.empty()) {
+        continue;
+      }
+      if (const std::uint32_t got = victim.shared_.take_half(items.data(), steal_cap); got != 0) {
+        worker::count(w.count_.stolen, got);
+        return take_loot(w, items.data(), got);
+      }
     }
   }
   return nullptr;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include <martlet/base/signals.hpp>
 #include <martlet/tasklet/context.hpp>
 #include <martlet/tasklet/frame_pool.hpp>
 #include <martlet/tasklet/handle.hpp>
@@ -185,6 +186,7 @@ void stealing::drain() noexcept {
     for (auto& w : workers_) {  // threads that were lent and are gone left work behind
       if (w->is_lent_ && (w->was_lent_ || threads_.empty())) {
         w->leave_ = false;
+        const base::signals_blocked quiet;
         threads_.emplace_back([this, &lent = *w] { thread_main(lent); });
       }
     }
@@ -210,6 +212,7 @@ void stealing::drain() noexcept {
   while (visitors_.load(base::acquire) != 0) {  // [visitor.leave]
     std::this_thread::yield();
   }
+  side_.stop();  // nobody is left who could call it: each call belongs to a tasklet that has not ended
 }
 
 scheduler_statistics stealing::statistics() const noexcept {
@@ -226,6 +229,7 @@ scheduler_statistics stealing::statistics() const noexcept {
     sum.naps += w->count_.naps.load(base::relaxed);
     sum.wakes += w->count_.wakes.load(base::relaxed);
   }
+  side_.add_to(sum);
   return sum;
 }
 

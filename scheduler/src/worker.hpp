@@ -13,6 +13,7 @@
 #include "ring_buffer.hpp"
 #include "shared_ring.hpp"
 #include "timer_wheel.hpp"
+#include "victims.hpp"
 
 namespace martlet::detail {
 
@@ -111,6 +112,7 @@ class alignas(128) worker final : public host {
   std::uint32_t stole_count_ = 0;
   std::uint64_t backoff_ = 0;
   std::vector<std::uint64_t> seen_ticks_;  // of the others, at the last nap
+  victim_groups victims_;                  // the nearest first
 
   alignas(128) base::atomic<sleep_state> sleep_{sleep_state::awake};
   base::atomic<std::uint32_t> inbox_size_{0};

@@ -208,9 +208,15 @@ void finish_root(tasklet* who, const std::exception_ptr* error) noexcept {
 }
 
 status status_of(const tasklet& who) noexcept {
-  switch (tasklet::tag_of(who.word_.load(base::acquire))) {  // [word.finish]
+  const auto word = who.word_.load(base::acquire);  // [word.finish]
+  switch (tasklet::tag_of(word)) {
     case tag::parked:
     case tag::select: return status::blocked;
+    case tag::runnable:
+      if (word != tasklet::bits(tag::runnable)) {
+        return status::blocked;
+      }
+      break;
     case tag::done: return status::done;
     case tag::failed: return status::failed;
     default: break;

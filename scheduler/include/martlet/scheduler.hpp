@@ -1,6 +1,7 @@
 #pragma once
 
 /// The scheduler: what runs tasklets, on which thread, and when.
+#include <martlet/scheduler/blocking.hpp>
 #include <martlet/scheduler/options.hpp>
 #include <martlet/scheduler/scheduler.hpp>
 #include <martlet/scheduler/scope.hpp>

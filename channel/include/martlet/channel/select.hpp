@@ -87,6 +87,35 @@ class select_wait {
   tasklet* root_ = nullptr;  // set once the cases are entered
 };
 
+template <class Op>
+concept has_after_publish = requires(const Op& op) { op.after_publish(); };
+
+template <has_after_publish Op>
+auto after_publish(const Op& op) noexcept {
+  return op.after_publish();
+}
+template <class Op>
+auto after_publish(const Op&) noexcept {
+  return [] {};
+}
+
+// Not inlined: what an inlined await_suspend needs may come to lie in the coroutine's frame, which may be gone.
+template <class... Last>
+[[gnu::noinline]] bool publish_and_then(select_wait& wait, Last... last) noexcept {
+  const bool waits = wait.publish();
+  (last(), ...);
+  return waits;
+}
+
+template <class... Ops>
+bool publish_select(select_wait& wait, const Ops&... ops) noexcept {
+  if constexpr ((has_after_publish<Ops> || ...)) {
+    return publish_and_then(wait, after_publish(ops)...);
+  } else {
+    return wait.publish();
+  }
+}
+
 template <class T>
 using case_result = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
@@ -113,7 +142,9 @@ class [[nodiscard("await it")]] select_operation final : public operation<select
     wait_.emplace(cases_, cores_);
     return wait_->prepare(who);
   }
-  bool publish() noexcept { return wait_->publish(); }
+  bool publish() noexcept {
+    return std::apply([this](const auto&... op) { return publish_select(*wait_, op...); }, ops_);
+  }
   result_type finish() { return result_of(wait_->finish(), std::index_sequence_for<Ops...>{}); }
 
  private:
@@ -142,7 +173,7 @@ class [[nodiscard("await it")]] timed_operation final : public operation<timed_o
     wait_.emplace(cases_, cores_);
     return wait_->prepare(who);
   }
-  bool publish() noexcept { return wait_->publish(); }
+  bool publish() noexcept { return publish_select(*wait_, op_); }
   decltype(auto) finish() {
     if (wait_->finish() != 0) {
       throw deadline_passed();

@@ -10,9 +10,14 @@ namespace martlet {
 
 /// How a scheduler is set up. The defaults are for a machine of one's own.
 struct scheduler_options {
-  /// Threads that run tasklets; -1 means one per processor that this process may use. 0 leaves all the work to threads
-  /// that call `run_here`.
+  /// Threads that run tasklets; -1 means what MARTLET_WORKERS in the environment says, and else one per processor that this
+  /// process may use. 0 leaves all the work to threads that call `run_here`.
   int workers = -1;
+
+  /// Keeps each worker on a processor of its own: first one on each core, then on their second hardware threads, those near
+  /// to each other together. A worker that has nothing to do then looks at its neighbours' work first. For a process that
+  /// has its processors to itself: a pinned worker waits for its own, though another may be free.
+  bool pin_workers = false;
 
   /// How many threads may be inside `run_here` at once.
   int lent_threads = 4;
@@ -24,6 +29,12 @@ struct scheduler_options {
   /// For tests: whoever is woken or yields goes on on another thread, unless it is pinned. What a tasklet wrongly keeps of a
   /// thread is then found at its first wait. MARTLET_MIGRATE=always in the environment does the same.
   bool migrate_always = false;
+
+  /// How many threads may be inside functions given to `blocking` at once; they are started when they are needed.
+  int blocking_threads = 64;
+
+  /// How long such a thread waits for the next function before it ends.
+  std::chrono::nanoseconds blocking_idle = std::chrono::seconds(5);
 
   /// Is told of a failure that nobody can join any more. Null: one line on stderr with the place of the spawn.
   std::function<void(const std::exception_ptr& error, site spawned_at)> on_unhandled = {};

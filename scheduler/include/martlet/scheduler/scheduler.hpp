@@ -32,6 +32,11 @@ auto call_as_task(F function, Args... args) -> std::invoke_result_t<F&, Args&...
   co_return co_await std::invoke(function, args...);
 }
 
+/// Reads how many workers MARTLET_WORKERS in the environment asks for.
+///
+/// Returns   0 when it is not set. Throws misuse when it is no count.
+unsigned workers_from_environment();
+
 /// Enters a new tasklet into `queue`, or into the scheduler that runs the caller when that is null; `owner` null: the
 /// scheduler's own scope. Throws `misuse` when there is no scheduler.
 void enter(run_queue* queue, scope_base* owner, tasklet* who, site where);

@@ -14,6 +14,11 @@ struct scheduler_statistics {
   std::uint64_t sleeps = 0;    // times a worker slept until woken
   std::uint64_t naps = 0;      // times a worker slept for a short while to look again
   std::uint64_t wakes = 0;     // times a sleeping worker was woken by somebody
+
+  // Of the side pool, at this moment.
+  std::uint64_t blocking_threads = 0;  // there are
+  std::uint64_t blocking_running = 0;  // calls that are being made
+  std::uint64_t blocking_queued = 0;   // calls that wait for a thread
 };
 
 }  // namespace martlet

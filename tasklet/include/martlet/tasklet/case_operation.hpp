@@ -13,6 +13,8 @@ namespace martlet::detail {
 ///   bool try_now(tasklet*& wake)  does it at once if that is possible; `wake` is whom to make ready after the unlock
 ///   void link(), void unlink()    enters its node into the core, takes it out again
 ///   R result()                    what it gives once `owner` is null
+/// One that has more to do when its core is unlocked, and it may be gone, has a `publish` of its own, and for a select
+///   auto after_publish()          copies what it needs for that into a function
 /// It is its own wait node, so that whoever claims the node has the operation.
 template <class Derived, class Node = wait_node>
 class case_operation : public operation<Derived>, public Node {

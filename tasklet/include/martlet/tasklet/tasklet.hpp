@@ -21,7 +21,7 @@
 /// The word (low three bits a tag, the rest an address):
 ///   free 0       no frame: the slot waits in a free list (slabs are walked by this)
 ///   created      made, neither spawned nor awaited yet
-///   runnable     queued or running
+///   runnable     queued or running; with an address: its wait was claimed, and the work for it is still being done
 ///   parked|core  waits on exactly one core; whoever holds that core's lock may claim it with a plain store
 ///   select       waits on several cores; claimed by compare-exchange
 ///   child|root   an awaited child
