@@ -90,6 +90,10 @@ def parked(kind, count):
     return Case("channel-parked", f"parked_{kind}/{count}/iterations:1", "bytes")
 
 
+def asleep_inside(workers):
+    return Case("scheduler-blocking", f"asleep_inside/workers:{workers}/iterations:5/real_time", "delay_ms")
+
+
 LIMITS = [
     Limit("round trip, one worker", "ns", 80, round_trip("coroutines", 1)),
     Limit("round trip with a fiber, one worker", "ns", 0, round_trip("coroutine_and_fiber", 1)),
@@ -110,6 +114,8 @@ LIMITS = [
     Limit("idle, 100,000 parked, processor time", "%", 0.1,
           Case("scheduler-idle", "idle/workers:2/parked:100000/iterations:1/process_time/real_time", "cpu_percent"),
           slow=True),
+    Limit("the others, while 64 tasklets sleep 100 ms in blocking calls, one worker", "ms late", 5, asleep_inside(1), slow=True),
+    Limit("the same, two workers", "ms late", 5, asleep_inside(2), slow=True),
 ]
 
 

@@ -252,7 +252,13 @@ namespace {
 // Reads how many workers a run has; 0 with an exception set.
 unsigned read_workers(PyObject* given, bool gil) {
   if (given == nullptr || given == Py_None) {
-    return gil ? 1 : base::usable_processors();
+    try {
+      const unsigned asked = detail::workers_from_environment();
+      return asked != 0 ? asked : gil ? 1 : base::usable_processors();
+    } catch (const misuse& wrong) {
+      PyErr_SetString(PyExc_ValueError, wrong.what());
+      return 0;
+    }
   }
   const long count = PyLong_AsLong(given);
   if (count == -1 && PyErr_Occurred() != nullptr) {
@@ -398,7 +404,8 @@ PyMethodDef run_functions[] = {
      "run($module, main, /, *args, workers=None)\n--\n\n"
      "Runs main as a tasklet, on this thread and on the workers', until it has ended.\n\n"
      "Takes     a coroutine, a coroutine function or a plain function, and its arguments; workers is how many threads\n"
-     "          run tasklets, this one included: one per core when the interpreter has no global lock, else 1.\n"
+     "          run tasklets, this one included: what MARTLET_WORKERS in the environment says, else one per core when the\n"
+     "          interpreter has no global lock, else 1.\n"
      "Returns   what main returned. Tasklets that are still there when main ends are cancelled and waited for.\n"
      "Throws    what main raised; KeyboardInterrupt when Ctrl-C was pressed; Misuse inside a tasklet."},
     {"spawn", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(spawn_function)),

@@ -3,6 +3,7 @@
 import contextvars
 import functools
 import gc
+import os
 import threading
 import traceback
 import weakref
@@ -261,3 +262,21 @@ def test_workers_is_a_count():
         martlet.run()
     with pytest.raises(TypeError, match="found int"):
         martlet.run(3)
+
+
+def test_the_environment_changes_the_default_of_workers(monkeypatch):
+    def threads():
+        return len(os.listdir("/proc/self/task"))
+
+    def threads_with(count):
+        monkeypatch.setenv("MARTLET_WORKERS", count)
+        return martlet.run(threads)
+
+    assert threads_with("4") - threads_with("1") == 3
+    assert martlet.run(threads, workers=2) - threads_with("1") == 1
+    for wrong in ("abc", "-3", "0", "99999999"):
+        monkeypatch.setenv("MARTLET_WORKERS", wrong)
+        with pytest.raises(ValueError, match=f'from 1 to 4096; found "{wrong}"'):
+            martlet.run(threads)
+        assert martlet.run(threads, workers=1) >= 1
+
