@@ -114,6 +114,10 @@ LIMITS = [
     Limit("idle, 100,000 parked, processor time", "%", 0.1,
           Case("scheduler-idle", "idle/workers:2/parked:100000/iterations:1/process_time/real_time", "cpu_percent"),
           slow=True),
+    Limit("an answer, while its worker is inside one tasklet, p99", "us", 1000,
+          Case("net-neighbour", "held/iterations:2/real_time", "answers_us_p99"), slow=True),
+    Limit("a timer, while its worker is inside one tasklet, p99 late", "us", 1000,
+          Case("net-neighbour", "held/iterations:2/real_time", "timers_us_p99"), slow=True),
     Limit("the others, while 64 tasklets sleep 100 ms in blocking calls, one worker", "ms late", 5, asleep_inside(1), slow=True),
     Limit("the same, two workers", "ms late", 5, asleep_inside(2), slow=True),
 ]
