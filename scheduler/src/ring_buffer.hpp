@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
-#include <utility>
+#include <new>
+#include <type_traits>
+
+#include <sys/mman.h>
 
 #include <martlet/base/atomic.hpp>
 
@@ -11,10 +13,24 @@ namespace martlet::detail {
 /// A queue with two ends in one power-of-two array, which doubles when it is full. For one thread at a time; only
 /// `seems_empty` may be asked by others.
 ///
-/// Cost      O(1) amortised at both ends; an empty one that has grown large gives its array back.
+/// A large array comes from the system itself: malloc would keep it when it is given back.
+///
+/// Cost      O(1) amortised at both ends.
 template <class T>
 class ring_buffer {
+  static_assert(std::is_trivially_copyable_v<T>);
+
  public:
+  /// Throws    std::bad_alloc.
+  ring_buffer() : items_(allocate(first_capacity)) {
+    if (items_ == nullptr) {
+      throw std::bad_alloc();
+    }
+  }
+  ring_buffer(const ring_buffer&) = delete;
+  ring_buffer& operator=(const ring_buffer&) = delete;
+  ~ring_buffer() { release(items_, mask_ + 1); }
+
   bool empty() const noexcept { return size() == 0; }
   std::size_t size() const noexcept { return tail() - head(); }
 
@@ -23,13 +39,15 @@ class ring_buffer {
 
   T back() const noexcept { return items_[(tail() - 1) & mask_]; }
 
-  void push_back(T item) {
-    if (size() > mask_) [[unlikely]] {
-      grow();
+  /// Returns   false, with nothing done, when it is full and there is no memory for a larger array.
+  [[nodiscard]] bool push_back(T item) noexcept {
+    if (size() > mask_ && !grow()) [[unlikely]] {
+      return false;
     }
     const std::size_t at = tail();
     items_[at & mask_] = item;
     set_tail(at + 1);
+    return true;
   }
 
   T pop_back() noexcept {
@@ -52,7 +70,7 @@ class ring_buffer {
       return T{};
     }
     const std::size_t mask = mask_;
-    T* const items = items_.get();
+    T* const items = items_;
     T taken = items[first & mask];
     items[last & mask] = item;  // in a full ring that is where the first was
     set_head(first + 1);
@@ -60,40 +78,73 @@ class ring_buffer {
     return taken;
   }
 
-  /// Gives a large array back once nothing is in it.
+  /// Returns   a hint, for any thread: whether it has a large array.
+  bool is_large() const noexcept { return is_large_.load(base::relaxed); }
+
+  /// Gives a large array back if nothing is in it.
   void trim() noexcept {
-    if (mask_ >= kept && empty()) [[unlikely]] {
-      items_ = std::make_unique<T[]>(first_capacity);
-      mask_ = first_capacity - 1;
+    if (!is_large() || !empty()) {
+      return;
+    }
+    if (T* items = allocate(first_capacity); items != nullptr) {
+      replace_by(items, first_capacity);
     }
   }
 
  private:
   static constexpr std::size_t first_capacity = 256;
-  static constexpr std::size_t kept = 4096;
+  static constexpr std::size_t mapped_from = (std::size_t{64} << 10) / sizeof(T);  // items
 
   std::size_t head() const noexcept { return head_.load(base::relaxed); }
   std::size_t tail() const noexcept { return tail_.load(base::relaxed); }
   void set_head(std::size_t at) noexcept { head_.store(at, base::relaxed); }
   void set_tail(std::size_t at) noexcept { tail_.store(at, base::relaxed); }
 
-  [[gnu::noinline]] void grow() {
-    auto items = std::make_unique<T[]>(2 * (mask_ + 1));
+  static T* allocate(std::size_t capacity) noexcept {
+    if (capacity < mapped_from) {
+      return new (std::nothrow) T[capacity];
+    }
+    void* memory = ::mmap(nullptr, capacity * sizeof(T), PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? nullptr : static_cast<T*>(memory);
+  }
+  static void release(T* items, std::size_t capacity) noexcept {
+    if (capacity < mapped_from) {
+      delete[] items;
+    } else {
+      ::munmap(items, capacity * sizeof(T));
+    }
+  }
+
+  void replace_by(T* items, std::size_t capacity) noexcept {
+    release(items_, mask_ + 1);
+    items_ = items;
+    mask_ = capacity - 1;
+    is_large_.store(capacity >= mapped_from, base::relaxed);
+  }
+
+  [[gnu::noinline]] bool grow() noexcept {
+    const std::size_t capacity = 2 * (mask_ + 1);
+    T* items = allocate(capacity);
+    if (items == nullptr) {
+      return false;
+    }
     const std::size_t count = size();
     for (std::size_t i = 0; i < count; ++i) {
       items[i] = items_[(head() + i) & mask_];
     }
-    items_ = std::move(items);
-    mask_ = 2 * mask_ + 1;
+    replace_by(items, capacity);
     set_head(0);
     set_tail(count);
+    return true;
   }
 
-  std::unique_ptr<T[]> items_ = std::make_unique<T[]>(first_capacity);
+  T* items_;
   std::size_t mask_ = first_capacity - 1;
   // Atomic only because a watcher glances at them; whoever changes them is alone.
   base::atomic<std::size_t> head_{0};
   base::atomic<std::size_t> tail_{0};
+  base::atomic<bool> is_large_{false};
 };
 
 }  // namespace martlet::detail

@@ -8,6 +8,7 @@
 #include <martlet/base/asymmetric_fence.hpp>
 #include <martlet/base/signals.hpp>
 #include <martlet/base/topology.hpp>
+#include <martlet/tasklet/overflow_report.hpp>
 
 #include "report_unhandled.hpp"
 
@@ -89,6 +90,10 @@ stealing::stealing(const scheduler_options& options, std::uint32_t longest_inter
     w->seen_ticks_.resize(all);
     w->interval_ = longest_interval_;
     w->victims_ = victims_of(w->index_, all, places);
+    w->reports_overflow_ = options.report_overflow;
+  }
+  if (options.report_overflow) {
+    report_overflows();
   }
   begin_listening();
   threads_.reserve(threads_wanted_);
@@ -172,9 +177,13 @@ void stealing::spawn(tasklet* who, host* here) {
 
 // Apart, so that the queue's code does not weigh on the callers' common path. Once the tasklet is in the queue it may run
 // and end, and the scheduler with it, if that did not wait for visitors.
-[[gnu::noinline]] void stealing::inject(tasklet* who) {
+[[gnu::noinline]] void stealing::inject(tasklet* who) noexcept {
   visitors_.fetch_add(1, base::relaxed);  // before the push, which publishes it
-  injector_.push(who);
+  if (!injector_.try_push(who)) [[unlikely]] {
+    const std::lock_guard guard(unqueued_.lock);
+    unqueued_.items.push_back(who);
+    unqueued_.count.fetch_add(1, base::seq_cst);  // [sleep.look]
+  }
   wake_one(nullptr);
   visitors_.fetch_sub(1, base::release);  // [visitor.leave]; the last touch
 }
@@ -352,15 +361,29 @@ tasklet* stealing::take_first(worker& w) {
 
 // By turns, so that pinned ones that only yield do not keep out what was spawned elsewhere.
 tasklet* stealing::take_foreign(worker& w) {
-  tasklet* who = nullptr;
   w.injected_turn_ = !w.injected_turn_;
-  if (w.injected_turn_ && injector_.try_pop(who)) {
-    return who;
+  if (w.injected_turn_) {
+    if (tasklet* who = take_injected(); who != nullptr) {
+      return who;
+    }
   }
   if (tasklet* pinned = w.take_pinned(); pinned != nullptr) {
     return pinned;
   }
-  return injector_.try_pop(who) ? who : nullptr;
+  return take_injected();
+}
+
+tasklet* stealing::take_injected() {
+  tasklet* who = nullptr;
+  if (injector_.try_pop(who) || unqueued_.count.load(base::relaxed) == 0) [[likely]] {
+    return who;
+  }
+  const std::lock_guard guard(unqueued_.lock);
+  if (unqueued_.items.empty()) {
+    return nullptr;
+  }
+  unqueued_.count.fetch_sub(1, base::relaxed);  // only the zero matters
+  return unqueued_.items.pop_front();
 }
 
 void stealing::attend(worker& w, bool poll) {

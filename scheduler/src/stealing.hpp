@@ -80,6 +80,7 @@ class stealing : public run_queue, private failure_listener {
   tasklet* find(worker& w);
   tasklet* search(worker& w);
   tasklet* take_foreign(worker& w);
+  tasklet* take_injected();
   tasklet* steal(worker& w);
   tasklet* watch(worker& w);
   tasklet* take_loot(worker& w, tasklet* const* items, std::uint32_t count);
@@ -89,9 +90,10 @@ class stealing : public run_queue, private failure_listener {
   bool somebody_works() const noexcept;
   bool needs_watcher() const noexcept;
   void note_ticks(worker& w) const noexcept;
+  bool tidy() noexcept;
   void keep_watch(worker& w) noexcept;
 
-  void inject(tasklet* who);
+  void inject(tasklet* who) noexcept;
   void share(worker& w) noexcept;
   void share_with_idle(worker& w) noexcept;
   void cancel_all() noexcept;
@@ -105,6 +107,13 @@ class stealing : public run_queue, private failure_listener {
   std::vector<std::unique_ptr<worker>> workers_;
   std::vector<std::thread> threads_;
   base::injector<tasklet*> injector_;
+
+  // What the injector had no memory for. Empty but for such times.
+  struct {
+    base::spin_lock lock;
+    tasklet_list items;
+    base::atomic<std::uint32_t> count{0};  // [sleep.look]
+  } unqueued_;
 
   // Read at every tick, written rarely.
   alignas(128) base::atomic<command> command_{command::run};
@@ -121,6 +130,7 @@ class stealing : public run_queue, private failure_listener {
   base::futex_word changed_{0};  // raised when a worker pauses or leaves
   base::futex_word resumed_{0};  // raised when the command changes
   base::atomic<bool> draining_{false};
+  base::atomic<std::uint32_t> tidied_{0};   // which round of the memory's decay the queues have seen
   base::atomic<std::uint32_t> orphans_{0};  // unoccupied lent workers that still have timers or sockets
 
   side_pool side_;

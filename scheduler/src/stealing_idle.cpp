@@ -4,6 +4,7 @@
 #include <array>
 
 #include <martlet/base/asymmetric_fence.hpp>
+#include <martlet/tasklet/memory_decay.hpp>
 
 // What a worker does that has run out of work: it searches, naps and sleeps. README.md proves that no work is overslept.
 namespace martlet::detail {
@@ -32,6 +33,7 @@ tasklet* stealing::find(worker& w) {
   base::instant nap = shortest_nap;
   unsigned idle_naps = 0;  // how many more, while nobody works
   bool is_first = true;
+  bool has_tidied = false;  // was awake for the sake of free memory only
   while (!must_end(w) && command_.load(base::relaxed) == command::run) {
     if (is_first || w.has_search_) {
       who = search(w);
@@ -45,14 +47,18 @@ tasklet* stealing::find(worker& w) {
                       napping_.compare_exchange_strong(nobody, 1, base::seq_cst);
     w.sleep_.store(naps ? worker::sleep_state::napping : worker::sleep_state::asleep, base::seq_cst);  // [sleep.look]
     if (!sees_work(w) && (naps || !needs_watcher())) {
-      base::instant deadline = next_event(w);
+      const base::instant kept = naps ? base::never : decay().keep();
+      base::instant deadline = std::min(next_event(w), kept);
       if (naps) {
         deadline = std::min(deadline, base::now() + nap);
       }
-      worker::count(naps ? w.count_.naps : w.count_.sleeps);
+      if (!has_tidied) {
+        worker::count(naps ? w.count_.naps : w.count_.sleeps);
+      }
       if (deadline == base::never || deadline > base::now()) {
         w.driver_.load(base::relaxed)->wait(deadline);
       }
+      decay().rested(kept);
     }
     // Whoever set us awake handed us the search with it.
     w.has_search_ = w.sleep_.exchange(worker::sleep_state::awake, base::acq_rel) == worker::sleep_state::awake;
@@ -79,6 +85,7 @@ tasklet* stealing::find(worker& w) {
     if (who != nullptr) {
       break;
     }
+    has_tidied = !w.has_search_ && tidy();
   }
   w.is_finding_ = false;
   idle_.fetch_sub(1, base::seq_cst);  // [sleep.watch]
@@ -90,6 +97,22 @@ tasklet* stealing::find(worker& w) {
   }
   w.until_look_ = 1;  // after a sleep the clock has moved
   return who;
+}
+
+// Gives some memory back that nobody has needed for a while, ours and the process's.
+//
+// Returns   whether there was something to do.
+bool stealing::tidy() noexcept {
+  if (!decay().step()) {
+    return false;
+  }
+  const std::uint32_t round = decay().rounds();
+  if (tidied_.exchange(round, base::relaxed) != round) {
+    for (auto& w : workers_) {
+      w->trim();
+    }
+  }
+  return true;
 }
 
 // A worker is in the loop that neither searches nor sleeps.
@@ -177,7 +200,8 @@ void stealing::end_search(worker& w) noexcept {
 }
 
 bool stealing::sees_work(const worker& w) const noexcept {
-  if (w.inbox_size_.load(base::seq_cst) != 0 || !injector_.seems_empty()) {  // [sleep.look]
+  if (w.inbox_size_.load(base::seq_cst) != 0 || !injector_.seems_empty() ||
+      unqueued_.count.load(base::seq_cst) != 0) {  // [sleep.look]
     return true;
   }
   if (is_alone_ || searching_.load(base::seq_cst) != 0 || base::cycles() < not_before_.load(base::relaxed)) {

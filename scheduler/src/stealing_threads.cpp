@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 
+#include <martlet/base/signal_stack.hpp>
 #include <martlet/base/signals.hpp>
 #include <martlet/tasklet/context.hpp>
 #include <martlet/tasklet/frame_pool.hpp>
@@ -37,6 +39,10 @@ void stealing::vacate(worker& w) {
 }
 
 void stealing::thread_main(worker& w) {
+  std::optional<base::signal_stack> for_faults;
+  if (options_.report_overflow) {
+    for_faults.emplace();
+  }
   carrier here;
   w.carrier_ = &here;
   occupy(w);
@@ -93,6 +99,10 @@ void stealing::run_until(tasklet* who) {
   way_out out(*lent);
   end_operation end(*who);
   if (end.prepare(&out.record)) {
+    std::optional<base::signal_stack> for_faults;
+    if (options_.report_overflow) {
+      for_faults.emplace();
+    }
     occupy(*lent);
     end.publish();
     loop(*lent);

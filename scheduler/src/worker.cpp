@@ -12,7 +12,7 @@ constexpr std::uint32_t offer_cap = 128;
 }  // namespace
 
 worker::worker(executor& pool, const base::atomic<std::uint32_t>& idle, bool alone, unsigned index, bool lent)
-    : host(&pool), idle_(idle), is_alone_(alone), index_(index), is_lent_(lent) {
+    : host(&pool, index, lent), idle_(idle), is_alone_(alone) {
   random_ += index * 2654435769U;
   drivers_.push_back(std::make_unique<futex_driver>());
   driver_.store(drivers_.back().get(), base::relaxed);  // before any other thread exists
@@ -25,15 +25,18 @@ void worker::offer_rest() noexcept {
   }
 }
 
-// What we offered and nobody took, then what must run here.
+// What we offered and nobody took, then what there was no memory for, then what must run here.
 tasklet* worker::take_last_resort() noexcept {
   if (tasklet* who = shared_.take(); who != nullptr) {
     return who;
   }
-  return pinned_.empty() ? nullptr : pinned_.pop_front();
+  return !aside_.empty() ? aside_.pop_front() : pinned_.empty() ? nullptr : pinned_.pop_front();
 }
 
 tasklet* worker::take_oldest() noexcept {
+  if (!aside_.empty()) [[unlikely]] {
+    return aside_.pop_front();
+  }
   if (tasklet* who = shared_.take(); who != nullptr) {
     return who;
   }
@@ -50,7 +53,10 @@ tasklet* worker::take_any() noexcept {
     who = pop_oldest();
   }
   queues_.leave();
-  return who != nullptr ? who : shared_.take();
+  if (who == nullptr) {
+    who = shared_.take();
+  }
+  return who == nullptr && !aside_.empty() ? aside_.pop_front() : who;
 }
 
 void worker::offer(std::size_t count) noexcept {
@@ -72,11 +78,11 @@ bool worker::offer_some() noexcept {
   return there >= 2;
 }
 
-void worker::put_into_inbox(tasklet* who) {
+void worker::put_into_inbox(tasklet* who) noexcept {
   {
     const std::lock_guard guard(inbox_lock_);
     inbox_.push_back(who);
-    inbox_size_.store(static_cast<std::uint32_t>(inbox_.size()), base::seq_cst);  // [sleep.look]
+    inbox_size_.store(1, base::seq_cst);  // [sleep.look]
   }
   if (sleep_.load(base::seq_cst) != sleep_state::awake) {  // [sleep.look]
     driver_.load(base::acquire)->notify();
@@ -86,10 +92,8 @@ void worker::put_into_inbox(tasklet* who) {
 tasklet* worker::take_pinned() noexcept {
   if (inbox_size_.load(base::relaxed) != 0) {
     const std::lock_guard guard(inbox_lock_);
-    for (tasklet* who : inbox_) {
-      put_pinned(who);
-    }
-    inbox_.clear();
+    pinned_.take_over(inbox_);
+    only_woken_ = false;
     inbox_size_.store(0, base::relaxed);  // only changed under the lock
   }
   return pinned_.empty() ? nullptr : pinned_.pop_front();
@@ -110,6 +114,15 @@ std::uint32_t worker::borrow(tasklet** items, std::uint32_t most) noexcept {
   }
   queues_.give_back();
   return count;
+}
+
+void worker::trim() noexcept {
+  if ((!fresh_.is_large() && !woken_.is_large()) || !queues_.try_borrow()) {
+    return;
+  }
+  fresh_.trim();
+  woken_.trim();
+  queues_.give_back();
 }
 
 }  // namespace martlet::detail

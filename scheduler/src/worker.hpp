@@ -12,6 +12,7 @@
 
 #include "ring_buffer.hpp"
 #include "shared_ring.hpp"
+#include "tasklet_list.hpp"
 #include "timer_wheel.hpp"
 #include "victims.hpp"
 
@@ -25,6 +26,7 @@ namespace martlet::detail {
 ///   woken   woken or yielded here, oldest first
 ///   shared  what is offered to the others: the oldest of the two above
 ///   pinned  what must run here, oldest first; an inbox before it takes what was made ready elsewhere
+/// A sixth, `aside_`, is empty until there is no memory for one of these to grow.
 /// The first three are private: the owner uses them under `queues_`, its own bias lock, which costs no atomic operation, and
 /// a watcher that finds the owner inside one tasklet for long borrows the lock and takes from them.
 class alignas(128) worker final : public host {
@@ -68,10 +70,15 @@ class alignas(128) worker final : public host {
   // ---- for others
 
   /// Puts a pinned tasklet here and wakes this worker if it sleeps.
-  void put_into_inbox(tasklet* who);
+  void put_into_inbox(tasklet* who) noexcept;
 
   /// Takes half of the private queues of a worker that does not get to them. Expensive: a membarrier.
   std::uint32_t borrow(tasklet** items, std::uint32_t most) noexcept;
+
+  /// Gives back the arrays that the private queues have grown to, where they are empty. Expensive: a membarrier.
+  ///
+  /// Threads   any.
+  void trim() noexcept;
 
   bool has_private_work() const noexcept {
     return slot_.load(base::relaxed) != nullptr || !fresh_.seems_empty() || !woken_.seems_empty();
@@ -83,17 +90,15 @@ class alignas(128) worker final : public host {
 
   const base::atomic<std::uint32_t>& idle_;  // of the pool: workers that search, nap or sleep
   const bool is_alone_;                      // nobody to share with, ever
-  const unsigned index_;
-  const bool is_lent_;                     // runs on a thread that called run_here
-  base::spin_lock attended_;               // who serves driver and timers: the occupant, or for an orphan anybody
-  base::atomic<bool> is_occupied_{false};  // a thread is in the loop
-  base::atomic<bool> is_lent_out_{false};  // run_here has taken it
-  bool was_lent_ = false;                  // ever; read when nobody can lend any more
-  bool is_orphan_ = false;                 // was left with timers or sockets once
-  bool leave_ = false;                     // a lent thread's way out; set by a tasklet pinned here
-  bool is_finding_ = false;                // in `find`: has nothing to do
-  bool has_search_ = false;                // holds the pool's one search
-  bool injected_turn_ = false;             // injected and pinned tasklets take turns
+  base::spin_lock attended_;                 // who serves driver and timers: the occupant, or for an orphan anybody
+  base::atomic<bool> is_occupied_{false};    // a thread is in the loop
+  base::atomic<bool> is_lent_out_{false};    // run_here has taken it
+  bool was_lent_ = false;                    // ever; read when nobody can lend any more
+  bool is_orphan_ = false;                   // was left with timers or sockets once
+  bool leave_ = false;                       // a lent thread's way out; set by a tasklet pinned here
+  bool is_finding_ = false;                  // in `find`: has nothing to do
+  bool has_search_ = false;                  // holds the pool's one search
+  bool injected_turn_ = false;               // injected and pinned tasklets take turns
 
   base::atomic<std::uint64_t> ticks_{0};  // tasklets resumed; others read it to see whether it moves
   std::uint32_t interval_ = 64;           // ticks between looks at clock, driver and injector
@@ -117,7 +122,7 @@ class alignas(128) worker final : public host {
   alignas(128) base::atomic<sleep_state> sleep_{sleep_state::awake};
   base::atomic<std::uint32_t> inbox_size_{0};
   base::spin_lock inbox_lock_;
-  std::vector<tasklet*> inbox_;
+  tasklet_list inbox_;
   base::atomic<driver*> driver_;
   std::vector<std::unique_ptr<driver>> drivers_;  // the present one last; earlier ones may still be notified
   timer_wheel timers_;
@@ -133,13 +138,20 @@ class alignas(128) worker final : public host {
   void offer_rest() noexcept;
   tasklet* take_last_resort() noexcept;
 
+  void push(ring_buffer<tasklet*>& where, tasklet* who) noexcept {
+    if (!where.push_back(who)) [[unlikely]] {
+      aside_.push_back(who);
+    }
+  }
+
   alignas(128) base::atomic<tasklet*> slot_{nullptr};  // atomic only because a watcher glances at it
   std::uint32_t slot_runs_ = 0;
   ring_buffer<tasklet*> fresh_;
   ring_buffer<tasklet*> woken_;
-  ring_buffer<tasklet*> pinned_;  // nobody else ever looks into it
-  bool pinned_turn_ = false;      // pinned and others take turns
-  bool only_woken_ = false;       // nothing of the owner's can come before the woken ones
+  tasklet_list pinned_;       // nobody else ever looks into it, nor into the next
+  tasklet_list aside_;        // what there was no memory for elsewhere; oldest first
+  bool pinned_turn_ = false;  // pinned and others take turns
+  bool only_woken_ = false;   // nothing of the owner's can come before the woken ones
 };
 
 // Each of these is inside the bias lock for as long as it touches what is private.
@@ -147,7 +159,7 @@ class alignas(128) worker final : public host {
 inline void worker::put_next(tasklet* who) noexcept {
   queues_.enter();
   if (tasklet* earlier = slot_.load(base::relaxed); earlier != nullptr) {
-    woken_.push_back(earlier);
+    push(woken_, earlier);
   }
   slot_.store(who, base::relaxed);
   only_woken_ = false;
@@ -156,13 +168,13 @@ inline void worker::put_next(tasklet* who) noexcept {
 
 inline void worker::put_last(tasklet* who) noexcept {
   queues_.enter();
-  woken_.push_back(who);
+  push(woken_, who);
   queues_.leave();
 }
 
 inline void worker::put_fresh(tasklet* who) noexcept {
   queues_.enter();
-  fresh_.push_back(who);
+  push(fresh_, who);
   only_woken_ = false;
   queues_.leave();
 }
@@ -194,7 +206,7 @@ inline tasklet* worker::take_local() noexcept {
       queues_.leave();
       return who;
     }
-    woken_.push_back(who);
+    push(woken_, who);
   }
   slot_runs_ = 0;
   tasklet* who = nullptr;
@@ -202,10 +214,7 @@ inline tasklet* worker::take_local() noexcept {
     who = fresh_.pop_back();
   } else if (!woken_.empty()) {
     who = woken_.pop_front();
-    only_woken_ = pinned_.empty();
-  } else {
-    fresh_.trim();
-    woken_.trim();
+    only_woken_ = pinned_.empty() && aside_.empty();
   }
   if (who != nullptr && !is_alone_ && idle_.load(base::relaxed) != 0) [[unlikely]] {
     offer_rest();

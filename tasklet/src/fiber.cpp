@@ -65,3 +65,14 @@ void end_fiber(fiber_core& core, const std::exception_ptr* error) noexcept {
 }
 
 }  // namespace martlet::detail
+
+namespace martlet {
+
+std::vector<stack_use> stack_uses() { return detail::pool.uses(); }
+
+std::size_t stack_high_water() noexcept {
+  const detail::host* here = detail::current_host();
+  return here == nullptr || here->fiber_ == nullptr ? 0 : detail::stack_pool::high_water(here->fiber_->memory);
+}
+
+}  // namespace martlet

@@ -7,14 +7,21 @@
 #include <utility>
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <martlet/base/sanitizer.hpp>
 #include <martlet/tasklet/frame.hpp>
+#include <martlet/tasklet/tasklet.hpp>
 
 namespace martlet::detail {
 namespace {
 
 constinit frame_pool pool;
+
+// The lock of whatever has a free slot lies where a frame's tasklet has it; a channel's does too.
+base::spin_lock& lock_in(std::byte* slot) noexcept {
+  return reinterpret_cast<wait_core*>(slot + tasklet::frame_offset)->lock_;
+}
 
 }  // namespace
 
@@ -42,6 +49,9 @@ frame_pool::slab* frame_pool::map_slab(std::size_t index) {
   auto* s = new (memory) slab{};
   s->first = memory + sizeof(slab);
   s->index = index;
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  s->granule = static_cast<std::uint32_t>((bytes / 64 + page - 1) / page * page);
+  s->is_dropped = ~std::uint64_t{0};
   s->capacity = static_cast<std::uint32_t>((bytes - sizeof(slab)) / size);
   s->free = s->capacity;
   s->reciprocal = static_cast<std::uint32_t>(((std::uint64_t{1} << 32) + size - 1) / size);
@@ -71,24 +81,74 @@ base::atomic<extras*>& frame_pool::extras_at(void* frame) {
   return table[s.number_of(slot)];
 }
 
-void frame_pool::append(depot& d, slab* s) noexcept {
+// ---- lists of slabs
+
+void frame_pool::slab_list::push_back(slab* s) noexcept {
   s->next = nullptr;
-  (d.front == nullptr ? d.front : d.back->next) = s;
-  d.back = s;
+  s->prev = back;
+  (back == nullptr ? front : back->next) = s;
+  back = s;
+  s->list = this;
+}
+
+void frame_pool::slab_list::push_front(slab* s) noexcept {
+  s->prev = nullptr;
+  s->next = front;
+  (front == nullptr ? back : front->prev) = s;
+  front = s;
+  s->list = this;
+}
+
+void frame_pool::slab_list::remove(slab* s) noexcept {
+  (s->prev == nullptr ? front : s->prev->next) = s->next;
+  (s->next == nullptr ? back : s->next->prev) = s->prev;
+  s->list = nullptr;
+}
+
+// The slabs that got free slots last come last.
+void frame_pool::enlist(depot& d, slab* s) noexcept {
+  d.resident.push_back(s);
+  d.free += s->free;
+  resident_slabs_.fetch_add(1, base::relaxed);  // a hint
+}
+
+void frame_pool::unlist(depot& d, slab* s) noexcept {
+  if (s->list == &d.resident) {
+    d.free -= s->free;
+    resident_slabs_.fetch_sub(1, base::relaxed);
+  }
+  s->list->remove(s);
+}
+
+// ---- slots that come and go
+
+// Notes that the pages under these bytes are about to be there.
+void frame_pool::slab::touch(const std::byte* from, std::size_t bytes) noexcept {
+  const auto at = static_cast<std::size_t>(from - begin());
+  for (std::size_t g = at / granule; g <= (at + bytes - 1) / granule && g < 64; ++g) {
+    is_dropped &= ~(std::uint64_t{1} << g);
+  }
 }
 
 frame_pool::chain frame_pool::take(std::size_t index, std::uint32_t most) {
   depot& d = depots_[index];
   const std::size_t size = frame_class_size(index);
   const std::lock_guard guard(d.lock);
-  if (d.front == nullptr) {
-    append(d, map_slab(index));
+  if (d.resident.front == nullptr) {
+    slab* s = d.dropped.front;
+    if (s != nullptr) {
+      d.dropped.remove(s);
+    } else {
+      s = map_slab(index);
+    }
+    enlist(d, s);
   }
   chain taken;
   free_slot** end = &taken.first;
-  while (taken.length < most && d.front != nullptr) {
-    slab& s = *d.front;
+  while (taken.length < most && d.resident.front != nullptr) {
+    slab& s = *d.resident.front;
     std::uint32_t last = 0;
+    const std::uint32_t before = taken.length;
     for (; taken.length < most && s.free != 0; ++taken.length, --s.free) {
       while (s.is_free[s.scanned] == 0) {
         ++s.scanned;
@@ -96,17 +156,22 @@ frame_pool::chain frame_pool::take(std::size_t index, std::uint32_t most) {
       last = s.scanned * 64 + static_cast<std::uint32_t>(std::countr_zero(s.is_free[s.scanned]));
       s.is_free[s.scanned] &= s.is_free[s.scanned] - 1;
       std::byte* place = s.first + last * size;
+      if (s.is_dropped != 0) [[unlikely]] {
+        s.touch(place, size);
+      }
       base::unpoison(place, std::min(size, always_readable));
       *end = reinterpret_cast<free_slot*>(place);
       end = &(*end)->next;
     }
+    d.free -= taken.length - before;
     if (last >= s.carved.load(base::relaxed)) {  // only changed under the depot's lock
       s.carved.store(last + 1, base::release);   // [slab.carve]
     }
     if (s.free == 0) {
-      d.front = s.next;
+      unlist(d, &s);
     }
   }
+  d.least_free = std::min(d.least_free, d.free);
   *end = nullptr;
   return taken;
 }
@@ -118,17 +183,138 @@ void frame_pool::give_back(std::size_t index, free_slot* first) noexcept {
     slab& s = *slab_of(first);
     const std::uint32_t number = s.number_of(first);
     first = first->next;
+    if (s.list != &d.resident) {
+      if (s.list != nullptr) {
+        unlist(d, &s);
+      }
+      enlist(d, &s);
+    }
     s.is_free[number / 64] |= std::uint64_t{1} << number % 64;
     s.scanned = std::min(s.scanned, number / 64);
-    if (++s.free == 1) {
-      append(d, &s);
-    }
+    ++s.free;
+    ++d.free;
   }
 }
 
-frame_cache::~frame_cache() {
+// ---- pages that go back to the system
+
+void frame_pool::begin_trim() noexcept {
+  for (depot& d : depots_) {
+    const std::lock_guard guard(d.lock);
+    d.surplus = std::exchange(d.least_free, d.free);
+  }
+}
+
+// The trimmer takes all free slots of a slab, as if to use them, so nobody else has or gets any of them meanwhile.
+bool frame_pool::trim_some() noexcept {
+  for (depot& d : depots_) {
+    slab* s = nullptr;
+    bits mine;
+    std::uint32_t count = 0;
+    std::uint64_t gone = 0;
+    {
+      const std::lock_guard guard(d.lock);
+      s = d.resident.back;
+      if (s == nullptr || s->free > d.surplus) {
+        d.surplus = 0;
+        continue;
+      }
+      d.surplus -= s->free;
+      unlist(d, s);
+      d.least_free = std::min(d.least_free, d.free);
+      mine = std::exchange(s->is_free, {});
+      count = std::exchange(s->free, 0);
+      gone = s->is_dropped;
+    }
+    const std::uint64_t dropped = drop_pages(*s, mine, gone);
+    const std::lock_guard guard(d.lock);
+    for (std::size_t i = 0; i < mine.size(); ++i) {
+      s->is_free[i] |= mine[i];
+    }
+    s->scanned = 0;
+    s->free += count;
+    s->is_dropped |= dropped;
+    if (s->list == nullptr) {
+      d.dropped.push_front(s);
+    } else {
+      d.free += count;  // somebody has given a slot of it back meanwhile
+    }
+    return true;
+  }
+  return false;
+}
+
+// Takes     the slots that are the caller's; which granules are not there. Returns which others have gone now.
+std::uint64_t frame_pool::drop_pages(slab& s, const bits& mine, std::uint64_t gone) noexcept {
+  const std::size_t size = frame_class_size(s.index);
+  const auto head = static_cast<std::size_t>(s.first - s.begin());
+  const std::size_t bytes = (head + s.capacity * size + slab_size - 1) / slab_size * slab_size;
+  std::uint64_t wanted = 0;
+  for (std::size_t g = 0; g < 64; ++g) {
+    const std::size_t low = g * s.granule;
+    const std::size_t high = low + s.granule;
+    if (low < head || high > bytes || (gone >> g & 1) != 0) {
+      continue;
+    }
+    bool is_ours = true;
+    const std::size_t end = std::min<std::size_t>((high - 1 - head) / size + 1, s.capacity);  // then an unused rest
+    for (std::size_t slot = (low - head) / size; is_ours && slot < end; ++slot) {
+      is_ours = (mine[slot / 64] >> slot % 64 & 1) != 0;
+    }
+    wanted |= std::uint64_t{is_ours ? 1U : 0U} << g;
+  }
+  std::uint64_t dropped = 0;
+  for (std::size_t g = 0; g < 64; ++g) {
+    std::size_t end = g;
+    while (end < 64 && (wanted >> end & 1) != 0) {
+      ++end;
+    }
+    if (end != g && drop_run(s, s.begin() + g * s.granule, s.begin() + end * s.granule)) {
+      for (std::size_t i = g; i < end; ++i) {
+        dropped |= std::uint64_t{1} << i;
+      }
+    }
+    g = end;
+  }
+  return dropped;
+}
+
+// A zeroed slot is a free one: its word says so, and its lock is open. But a late canceller (tasklet.hpp, I3) may hold the
+// lock of a slot that is free by now, and one that found its core's address before may come for it at any time. Were the
+// lock zeroed under its holder, the slot's next owner could lock it too, and the holder's unlock open it for a third. So
+// the trimmer holds every lock in the pages that it drops, and the drop itself opens them: a canceller that waits finds
+// the lock open in the new page, and what it does there lasts. Where a lock is taken the pages stay for this time.
+// Slots that were never handed out nobody can know.
+bool frame_pool::drop_run(slab& s, std::byte* low, std::byte* high) noexcept {
+  const std::size_t size = frame_class_size(s.index);
+  const std::size_t carved = s.carved.load(base::relaxed);  // what is free now cannot be carved meanwhile
+  const auto offset = [](const std::byte* at) { return at + tasklet::frame_offset; };
+  std::size_t begin = static_cast<std::size_t>(low - s.first) / size;
+  if (offset(s.first + begin * size) < low) {
+    ++begin;
+  }
+  std::size_t end = begin;
+  bool is_all_ours = true;
+  for (; end < carved && offset(s.first + end * size) < high; ++end) {
+    if (!lock_in(s.first + end * size).try_lock()) {
+      is_all_ours = false;
+      break;
+    }
+  }
+  if (is_all_ours && ::madvise(low, static_cast<std::size_t>(high - low), MADV_DONTNEED) == 0) {
+    return true;
+  }
+  while (end > begin) {
+    lock_in(s.first + --end * size).unlock();
+  }
+  return false;
+}
+
+// ---- a thread's own
+
+void frame_cache::flush() noexcept {
   for (std::size_t index = 0; index < frame_class_count; ++index) {
-    pool.give_back(index, lists_[index].first);
+    pool.give_back(index, std::exchange(lists_[index], {}).first);
   }
 }
 

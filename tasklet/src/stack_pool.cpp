@@ -1,14 +1,15 @@
 #include <martlet/tasklet/stack_pool.hpp>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cerrno>
 #include <cstdlib>
 #include <mutex>
 #include <new>
-#include <stdexcept>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -16,6 +17,7 @@
 
 #include <martlet/base/check.hpp>
 #include <martlet/base/sanitizer.hpp>
+#include <martlet/tasklet/errors.hpp>
 
 namespace martlet::detail {
 
@@ -27,7 +29,11 @@ struct alignas(16) stack_slab {
   std::size_t page_bytes;
   std::size_t class_index;
   std::uint32_t count;
-  std::uint32_t carved;  // how many were ever handed out; under the class's lock
+  std::uint32_t carved;   // how many were handed out since it was vacant; under the class's lock, as all below
+  std::uint32_t guarded;  // how many of the first have a guard from the time before
+  std::uint32_t cold;     // stacks in the list of cold guarded ones
+  bool is_retiring;       // all of them are, and are being taken out of there
+  stack_slab* next_vacant;
 
   stack_record* records() noexcept { return reinterpret_cast<stack_record*>(this + 1); }
 
@@ -68,6 +74,60 @@ std::size_t system_map_limit() noexcept {
   throw std::system_error(error, std::generic_category(), "martlet: " + sentence);
 }
 
+std::byte* low_of(const stack_slab& slab, std::size_t index, std::size_t stack_bytes) noexcept {
+  return slab.first + index * stride(slab, stack_bytes) + slab.page_bytes;
+}
+
+// Returns   how many bytes lie between the lowest page that is there and the end of [low, low + bytes).
+std::size_t touched_bytes(std::byte* low, std::size_t bytes, std::size_t page) noexcept {
+  std::array<unsigned char, 256> is_there;
+  for (std::size_t from = 0; from < bytes; from += is_there.size() * page) {
+    const std::size_t length = std::min(bytes - from, is_there.size() * page);
+    if (::mincore(low + from, length, is_there.data()) != 0) {
+      return 0;
+    }
+    const auto end = is_there.begin() + static_cast<std::ptrdiff_t>(length / page);
+    const auto first = std::find_if(is_there.begin(), end, [](unsigned char c) { return (c & 1) != 0; });
+    if (first != end) {
+      return bytes - from - static_cast<std::size_t>(first - is_there.begin()) * page;
+    }
+  }
+  return 0;
+}
+
+// Asks for all stacks of a slab at once. Guard pages are never there.
+std::size_t deepest_in(const stack_slab& slab, std::size_t stack_bytes) {
+  const std::size_t page = slab.page_bytes;
+  const std::size_t pages = stride(slab, stack_bytes) / page;  // of a stack with its guard
+  std::vector<unsigned char> is_there(slab.count * pages);
+  if (::mincore(slab.first, is_there.size() * page, is_there.data()) != 0) {
+    return 0;
+  }
+  std::size_t most = 0;
+  for (std::size_t i = 0; i < slab.count; ++i) {
+    const auto guard = is_there.begin() + static_cast<std::ptrdiff_t>(i * pages);
+    const auto end = guard + static_cast<std::ptrdiff_t>(pages);
+    const auto first = std::find_if(guard + 1, end, [](unsigned char c) { return (c & 1) != 0; });
+    most = std::max(most, static_cast<std::size_t>(end - first) * page);
+  }
+  return most;
+}
+
+void note_depth(base::atomic<std::uint32_t>& deepest, std::size_t bytes) noexcept {
+  std::uint32_t known = deepest.load(base::relaxed);
+  while (known < bytes &&
+         !deepest.compare_exchange_weak(known, static_cast<std::uint32_t>(bytes), base::relaxed)) {  // a maximum
+  }
+}
+
+[[noreturn, gnu::cold]] void refuse_size(std::size_t bytes) {
+  throw misuse("martlet: a stack has " + std::to_string(stack_pool::smallest_bytes) + " to " +
+               std::to_string(stack_pool::largest_bytes) + " bytes (0 for the default); " + std::to_string(bytes) +
+               (bytes < stack_pool::smallest_bytes
+                    ? " were asked for: stack_size counts bytes, not KiB"
+                    : " were asked for: ask for less, or run this on a thread of its own"));
+}
+
 }  // namespace
 
 stack_record* stack_pool::size_class::pop(guard_policy policy) noexcept {
@@ -77,15 +137,26 @@ stack_record* stack_pool::size_class::pop(guard_policy policy) noexcept {
       stack_record*& list = free[is_guarded][is_warm];
       if (stack_record* record = list; record != nullptr) {
         list = record->next;
-        --(is_warm == 1 ? warm : cold);
+        if (is_warm == 1) {
+          const std::size_t left = warm.load(base::relaxed) - 1;
+          warm.store(left, base::relaxed);
+          least_warm = left < least_warm ? left : least_warm;
+        } else {
+          --cold;
+          stack_slab::of(record)->cold -= is_guarded == 1 ? 1 : 0;
+        }
         ++taken;
         return record;
       }
     }
   }
+  if (vacant != nullptr && (open == nullptr || open->carved == open->count)) [[unlikely]] {
+    open = std::exchange(vacant, vacant->next_vacant);
+  }
   if (open != nullptr && open->carved < open->count) {
     stack_record* record = open->records() + open->carved;
     record->index = open->carved++;
+    record->is_guarded.store(record->index < open->guarded, base::relaxed);
     ++taken;
     return record;
   }
@@ -93,10 +164,8 @@ stack_record* stack_pool::size_class::pop(guard_policy policy) noexcept {
 }
 
 stack stack_pool::take(std::size_t bytes, guard_policy policy) {
-  if (bytes > largest_bytes) {
-    throw std::invalid_argument("martlet: a stack of " + std::to_string(bytes) +
-                                " bytes was asked for, the largest has " + std::to_string(largest_bytes) +
-                                "; ask for less, or run this on a thread of its own");
+  if (bytes > largest_bytes || (bytes < smallest_bytes && bytes != 0)) [[unlikely]] {
+    refuse_size(bytes);
   }
   const std::size_t units = bytes <= default_bytes ? 1 : std::bit_ceil(bytes) / default_bytes;
   const auto class_index = static_cast<std::size_t>(std::countr_zero(units));
@@ -143,17 +212,21 @@ void stack_pool::give_back(const stack& from) noexcept {
     record->next = list;
     list = record;
     --mine.taken;
-    ++(is_warm ? mine.warm : mine.cold);
+    if (is_warm) {
+      mine.warm.store(mine.warm.load(base::relaxed) + 1, base::relaxed);
+    } else {
+      ++mine.cold;
+      slab.cold += is_guarded ? 1 : 0;
+    }
   };
   {
     const std::lock_guard hold(mine.lock);
-    if (mine.warm < options_.warm_bytes / stack_bytes) {
+    if (mine.warm.load(base::relaxed) < options_.warm_bytes / stack_bytes) {
       push(true);
       return;
     }
   }
-  // Outside the lock: a system call. When the kernel refuses, the pages merely stay.
-  ::madvise(from.low, stack_bytes, MADV_DONTNEED);
+  drop_pages(mine, *record);  // outside the lock: a system call
   const std::lock_guard hold(mine.lock);
   push(false);
 }
@@ -245,6 +318,10 @@ bool stack_pool::reserve_mappings() noexcept {
   return false;
 }
 
+std::size_t stack_pool::size_of(const stack& of) noexcept {
+  return class_bytes(stack_slab::of(of.record)->class_index);
+}
+
 std::optional<stack_pool::guard_hit> stack_pool::guard_of(const void* address) const noexcept {
   const auto* where = static_cast<const std::byte*>(address);
   for (stack_slab* slab = slabs_.load(base::acquire); slab != nullptr; slab = slab->older) {  // [stack.slab]
@@ -258,11 +335,153 @@ std::optional<stack_pool::guard_hit> stack_pool::guard_of(const void* address) c
     if (offset % step >= slab->page_bytes || !record->is_guarded.load(base::relaxed)) {  // same thread, or nobody's
       return std::nullopt;
     }
-    std::byte* low = slab->first + record->index * step + slab->page_bytes;
-    return guard_hit{{low, low + stack_bytes - record->index % colours * cache_line, record},
+    std::byte* low = low_of(*slab, offset / step, stack_bytes);
+    return guard_hit{{low, low + stack_bytes - offset / step % colours * cache_line, record},
                      record->is_taken.load(base::relaxed)};
   }
   return std::nullopt;
+}
+
+// Gives the pages of a stack back that nobody has; notes first how deep it was used. When the kernel refuses, they merely
+// stay.
+void stack_pool::drop_pages(size_class& mine, stack_record& record) noexcept {
+  const stack_slab& slab = *stack_slab::of(&record);
+  const std::size_t stack_bytes = class_bytes(slab.class_index);
+  std::byte* low = low_of(slab, record.index, stack_bytes);
+  note_depth(mine.deepest, touched_bytes(low, stack_bytes, slab.page_bytes));
+  ::madvise(low, stack_bytes, MADV_DONTNEED);
+}
+
+void stack_pool::begin_trim() noexcept {
+  for (size_class& one : classes_) {
+    const std::lock_guard hold(one.lock);
+    one.surplus = std::exchange(one.least_warm, one.warm.load(base::relaxed));
+  }
+}
+
+bool stack_pool::trim_some() noexcept {
+  constexpr std::size_t at_once = 32;
+  for (size_class& one : classes_) {
+    stack_record* taken[2] = {};  // [is guarded]
+    std::size_t count = 0;
+    {
+      const std::lock_guard hold(one.lock);
+      for (const std::size_t is_guarded : {std::size_t{0}, std::size_t{1}}) {
+        stack_record*& list = one.free[is_guarded][1];
+        for (; list != nullptr && one.surplus != 0 && count < at_once; ++count, --one.surplus) {
+          stack_record* record = std::exchange(list, list->next);
+          record->next = std::exchange(taken[is_guarded], record);
+        }
+      }
+      const std::size_t left = one.warm.load(base::relaxed) - count;
+      one.warm.store(left, base::relaxed);
+      one.least_warm = std::min(one.least_warm, left);
+      one.surplus = count == 0 ? 0 : one.surplus;
+    }
+    if (count == 0) {
+      if (retire_slabs(one)) {
+        return true;
+      }
+      continue;
+    }
+    for (const std::size_t is_guarded : {std::size_t{0}, std::size_t{1}}) {
+      for (stack_record* record = taken[is_guarded]; record != nullptr;) {
+        stack_record* next = record->next;
+        drop_pages(one, *record);
+        const std::lock_guard hold(one.lock);
+        record->next = std::exchange(one.free[is_guarded][0], record);
+        ++one.cold;
+        stack_slab::of(record)->cold += is_guarded == 1 ? 1 : 0;
+        record = next;
+      }
+    }
+    return true;
+  }
+  return false;
+}
+
+// The records of a slab none of whose stacks is used or has pages need none either. Such a slab is vacant: as new, but
+// its guards are there. While the list is being walked who needs a stack may map one slab more than necessary.
+bool stack_pool::retire_slabs(size_class& one) noexcept {
+  stack_record* all = nullptr;
+  {
+    const std::lock_guard hold(one.lock);
+    if (one.free[1][0] == nullptr) {
+      return false;
+    }
+    bool finds_one = false;
+    for (stack_slab* slab = slabs_.load(base::acquire); slab != nullptr; slab = slab->older) {  // [stack.slab]
+      if (&classes_[slab->class_index] == &one && slab->carved != 0 && slab->cold == slab->carved &&
+          (slab != one.open || slab->carved == slab->count)) {  // nobody can carve another one of it meanwhile
+        slab->is_retiring = finds_one = true;
+      }
+    }
+    if (!finds_one) {
+      return false;
+    }
+    all = std::exchange(one.free[1][0], nullptr);
+  }
+  stack_record* kept = nullptr;
+  stack_record** end = &kept;
+  for (stack_record* record = all; record != nullptr; record = record->next) {
+    if (!stack_slab::of(record)->is_retiring) {
+      *end = record;
+      end = &record->next;
+    }
+  }
+  *end = nullptr;
+  for (stack_slab* slab = slabs_.load(base::acquire); slab != nullptr; slab = slab->older) {  // [stack.slab]
+    if (&classes_[slab->class_index] == &one && slab->is_retiring) {
+      std::byte* second_page = reinterpret_cast<std::byte*>(slab) + slab->page_bytes;
+      if (second_page < slab->first) {
+        ::madvise(second_page, static_cast<std::size_t>(slab->first - second_page), MADV_DONTNEED);
+      }
+    }
+  }
+  const std::lock_guard hold(one.lock);
+  *end = std::exchange(one.free[1][0], kept);
+  for (stack_slab* slab = slabs_.load(base::acquire); slab != nullptr; slab = slab->older) {  // [stack.slab]
+    if (&classes_[slab->class_index] == &one && std::exchange(slab->is_retiring, false)) {
+      one.cold -= slab->carved;
+      slab->guarded = std::max(slab->guarded, slab->carved);
+      slab->carved = slab->cold = 0;
+      if (slab != one.open) {
+        slab->next_vacant = std::exchange(one.vacant, slab);
+      }
+    }
+  }
+  return true;
+}
+
+bool stack_pool::has_warm() const noexcept {
+  return std::any_of(classes_.begin(), classes_.end(),
+                     [](const size_class& one) { return one.warm.load(base::relaxed) != 0; });
+}
+
+std::vector<stack_use> stack_pool::uses() const {
+  std::vector<stack_use> all;
+  for (std::size_t index = 0; index < class_count; ++index) {
+    const size_class& one = classes_[index];
+    stack_use sum{class_bytes(index), 0, one.deepest.load(base::relaxed)};
+    bool is_there = false;
+    for (stack_slab* slab = slabs_.load(base::acquire); slab != nullptr; slab = slab->older) {  // [stack.slab]
+      if (slab->class_index == index) {
+        is_there = true;
+        sum.deepest = std::max(sum.deepest, deepest_in(*slab, sum.size));
+      }
+    }
+    if (is_there) {
+      const std::lock_guard hold(one.lock);
+      sum.in_use = one.taken;
+      all.push_back(sum);
+    }
+  }
+  return all;
+}
+
+std::size_t stack_pool::high_water(const stack& of) noexcept {
+  const stack_slab& slab = *stack_slab::of(of.record);
+  return touched_bytes(of.low, class_bytes(slab.class_index), slab.page_bytes);
 }
 
 stack_pool_counts stack_pool::counts() const noexcept {
@@ -270,7 +489,7 @@ stack_pool_counts stack_pool::counts() const noexcept {
   for (const size_class& one : classes_) {
     const std::lock_guard hold(one.lock);
     sum.taken += one.taken;
-    sum.warm += one.warm;
+    sum.warm += one.warm.load(base::relaxed);
     sum.cold += one.cold;
   }
   sum.map_guards = map_guards_.load(base::relaxed);
@@ -286,8 +505,10 @@ void stack_pool::unmap() noexcept {
     for (auto& lists : one.free) {
       lists[0] = lists[1] = nullptr;
     }
-    one.open = nullptr;
-    one.warm = one.cold = 0;
+    one.open = one.vacant = nullptr;
+    one.warm.store(0, base::relaxed);
+    one.cold = one.least_warm = one.surplus = 0;
+    one.deepest.store(0, base::relaxed);
   }
   for (stack_slab* slab = slabs_.exchange(nullptr, base::acquire); slab != nullptr;) {  // [stack.slab]
     stack_slab* older = slab->older;

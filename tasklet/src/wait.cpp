@@ -213,7 +213,7 @@ status status_of(const tasklet& who) noexcept {
     case tag::parked:
     case tag::select: return status::blocked;
     case tag::runnable:
-      if (word != tasklet::bits(tag::runnable)) {
+      if (word != tasklet::bits(tag::runnable) && (word & queued_mark) == 0) {
         return status::blocked;
       }
       break;

@@ -19,7 +19,7 @@ TEST_SUITE("injector") {
     CHECK(queue.seems_empty());
     CHECK(!queue.try_pop(got));
     for (int i = 0; i < 1000; ++i) {
-      queue.push(i);
+      queue.try_push(i);
     }
     CHECK(queue.size() == 1000);
     for (int i = 0; i < 1000; ++i) {
@@ -40,7 +40,7 @@ TEST_SUITE("injector") {
     for (int p = 0; p < producers; ++p) {
       threads.emplace_back([&, p] {
         for (int i = 0; i < each; ++i) {
-          queue.push(p * each + i);
+          queue.try_push(p * each + i);
         }
       });
       threads.emplace_back([&] {
@@ -68,7 +68,7 @@ TEST_SUITE("injector") {
   TEST_CASE("what one thread pushed is never announced as empty to itself") {
     base::injector<int> queue;
     for (int i = 0; i < 1000; ++i) {
-      queue.push(i);
+      queue.try_push(i);
       REQUIRE(!queue.seems_empty());
       int got = -1;
       REQUIRE(queue.try_pop(got));

@@ -27,7 +27,7 @@ TEST_SUITE("ring_buffer") {
       const bool grows = (i / 5000) % 2 == 0;
       const auto what = random() % 4;
       if (what < (grows ? 3U : 1U)) {
-        ring.push_back(i);
+        REQUIRE(ring.push_back(i));
         model.push_back(i);
       } else if (!model.empty()) {
         if (what % 2 == 0) {
@@ -50,13 +50,15 @@ TEST_SUITE("ring_buffer") {
     ring_buffer<int> ring;
     for (int round = 0; round < 2; ++round) {
       for (int i = 0; i < 100'000; ++i) {
-        ring.push_back(i);
+        REQUIRE(ring.push_back(i));
       }
+      CHECK(ring.is_large());
       for (int i = 0; i < 100'000; ++i) {
         REQUIRE(ring.pop_front() == i);
       }
       ring.trim();
       CHECK(ring.empty());
+      CHECK(!ring.is_large());
     }
   }
 }

@@ -11,6 +11,7 @@
 #include <random>
 #include <set>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -23,6 +24,7 @@
 namespace {
 
 using namespace martlet::detail;
+namespace base = martlet::base;
 using martlet::testing::frames_in_use;
 using martlet::testing::scaled;
 
@@ -48,6 +50,26 @@ std::size_t slots_of(std::size_t size) {
     count += bytes == frame_class_size(frame_class(size)) ? 1U : 0U;
   });
   return count;
+}
+
+std::vector<free_slot*> take_slots(frame_pool& pool, std::size_t index, std::size_t count) {
+  std::vector<free_slot*> all;
+  while (all.size() < count) {
+    const auto left = static_cast<std::uint32_t>(count - all.size());
+    for (free_slot* slot = pool.take(index, left).first; slot != nullptr; slot = slot->next) {
+      all.push_back(slot);
+    }
+  }
+  return all;
+}
+
+base::spin_lock& lock_of(free_slot* slot) {
+  return reinterpret_cast<wait_core*>(reinterpret_cast<std::byte*>(slot) + tasklet::frame_offset)->lock_;
+}
+
+void trim(frame_pool& pool) {
+  pool.begin_trim();
+  while (pool.trim_some()) {}
 }
 
 TEST_SUITE("frame_pool") {
@@ -188,6 +210,127 @@ TEST_SUITE("frame_pool") {
     for (std::size_t i = 0; i < frames.size(); ++i) {
       free_frame(frames[i], i % 2 == 0 ? 200'000 : 500'000);
     }
+  }
+
+  TEST_CASE("what was free for two periods loses its pages and reads as free; what is in use stays") {
+    static constinit frame_pool pool;
+    for (const std::size_t size : {64U, 200U, 3000U, 300'000U}) {
+      CAPTURE(size);
+      const std::size_t index = frame_class(size);
+      std::vector<free_slot*> slots = take_slots(pool, index, size > 100'000 ? 20 : 5000);
+      for (free_slot* slot : slots) {
+        base::unpoison(slot, frame_class_size(index));
+        std::memset(static_cast<void*>(slot), 0x5a, frame_class_size(index));
+        slot->keeps_lock = 0;
+        slot->word.store(2, base::relaxed);
+      }
+      std::vector<free_slot*> kept;
+      free_slot* others = nullptr;
+      for (std::size_t i = 0; i < slots.size(); ++i) {
+        if (i % 1000 == 7) {
+          kept.push_back(slots[i]);
+        } else {
+          slots[i]->word.store(0, base::relaxed);
+          slots[i]->next = std::exchange(others, slots[i]);
+        }
+      }
+      pool.give_back(index, others);
+      CHECK(pool.has_resident());
+      trim(pool);  // what was taken in this period may be needed in the next
+      CHECK(pool.has_resident());
+      trim(pool);
+      CHECK(!pool.has_resident());
+      for (const free_slot* slot : kept) {
+        const auto* bytes = reinterpret_cast<const unsigned char*>(slot);
+        CHECK(slot->word.load(base::relaxed) == 2);
+        CHECK(bytes[0] == 0x5a);
+        CHECK(bytes[frame_class_size(index) - 1] == 0x5a);
+      }
+      std::size_t free = 0;
+      std::size_t zeroed = 0;
+      pool.walk([&](const free_slot* slot, std::size_t bytes) {
+        if (bytes == frame_class_size(index) && slot->word.load(base::relaxed) == 0) {
+          ++free;
+          zeroed += reinterpret_cast<const unsigned char*>(slot)[bytes - 1] == 0 ? 1U : 0U;
+        }
+      });
+      CHECK(free + kept.size() >= slots.size());
+      if (size > 64 && !martlet::testing::is_watched) {
+        CHECK(zeroed * 10 >= free * 8);  // not those beside a slab's head, or in a page with one that is in use
+      }
+      std::vector<free_slot*> again = take_slots(pool, index, slots.size() - kept.size());
+      std::set<free_slot*> distinct(again.begin(), again.end());
+      distinct.insert(kept.begin(), kept.end());
+      CHECK(distinct.size() == again.size() + kept.size());
+    }
+  }
+
+  TEST_CASE("a free slot whose lock somebody holds keeps its page and the lock") {
+    static constinit frame_pool pool;
+    const std::size_t index = frame_class(4096);
+    std::vector<free_slot*> slots = take_slots(pool, index, 40);
+    free_slot* all = nullptr;
+    for (free_slot* slot : slots) {
+      slot->unused = 77;
+      slot->next = std::exchange(all, slot);
+    }
+    auto& lock = lock_of(slots[20]);
+    lock.lock();  // a canceller that believes in what was there
+    pool.give_back(index, all);
+    trim(pool);
+    trim(pool);
+    CHECK(slots[20]->unused == 77);
+    CHECK(!lock.try_lock());
+    lock.unlock();
+    CHECK(lock.try_lock());
+    lock.unlock();
+  }
+
+  // I3 of tasklet.hpp under a trimmer: whoever has the lock of a slot has it alone, whatever became of the slot.
+  TEST_CASE("late lockers are alone inside a slot's lock, whatever the trimmer does") {
+    static constinit frame_pool pool;
+    const std::size_t index = frame_class(256);
+    const std::vector<free_slot*> slots = take_slots(pool, index, 2000);
+    for (free_slot* slot : slots) {
+      slot->next = nullptr;
+      pool.give_back(index, slot);
+    }
+    std::vector<base::atomic<int>> inside(slots.size());
+    base::atomic<int> wrong{0};
+    base::atomic<bool> is_over{false};
+    const auto lock_one = [&](std::size_t number) {
+      auto& lock = lock_of(slots[number]);
+      lock.lock();
+      wrong += inside[number].exchange(1);
+      if (number % 16 == 0) {
+        std::this_thread::yield();  // and meanwhile the page may go
+      }
+      inside[number].store(0);
+      lock.unlock();
+    };
+    std::vector<std::thread> threads;
+    for (unsigned t = 0; t < 3; ++t) {
+      threads.emplace_back([&, t] {
+        std::minstd_rand random(t + 1);
+        for (int i = 0; i < scaled(200'000); ++i) {
+          lock_one(random() % 64);
+        }
+      });
+    }
+    std::thread owner([&] {
+      while (!is_over.load()) {
+        const auto taken = pool.take(index, 2000);  // their pages are there again
+        pool.give_back(index, taken.first);
+        trim(pool);
+        trim(pool);
+      }
+    });
+    for (auto& t : threads) {
+      t.join();
+    }
+    is_over = true;
+    owner.join();
+    CHECK(wrong == 0);
   }
 
   TEST_CASE("threads that allocate and free at once never share a frame") {

@@ -6,7 +6,6 @@
 #include <cstring>
 #include <new>
 #include <set>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -21,6 +20,7 @@
 
 #include <martlet/base/sanitizer.hpp>
 #include <martlet/tasklet/context.hpp>
+#include <martlet/tasklet/errors.hpp>
 
 #include "in_child.hpp"
 
@@ -65,6 +65,11 @@ bool is_stress() {
 
 void fill(const stack& one, int value) { std::memset(one.low, value, stack_span(one).size()); }
 
+void trim(stack_pool& pool) {
+  pool.begin_trim();
+  while (pool.trim_some()) {}
+}
+
 const stack_pool* watched_pool = nullptr;
 const std::byte* expected_low = nullptr;
 
@@ -77,7 +82,8 @@ void judge_fault(int, siginfo_t* info, void*) {
 TEST_SUITE("stack_pool") {
   TEST_CASE("a stack has the size asked for, rounded up to a class, less its colour") {
     test_pool pool;
-    for (const auto& [asked, given] : {std::pair<std::size_t, std::size_t>{1, 65536},
+    for (const auto& [asked, given] : {std::pair<std::size_t, std::size_t>{0, 65536},
+                                       {4096, 65536},
                                        {65536, 65536},
                                        {65537, 131072},
                                        {1 << 20, 1 << 20},
@@ -91,7 +97,24 @@ TEST_SUITE("stack_pool") {
       fill(one, 1);
       pool.give_back(one);
     }
-    CHECK_THROWS_AS(pool.take(stack_pool::largest_bytes + 1), std::invalid_argument);
+  }
+
+  TEST_CASE("a size that cannot be meant is refused with what is expected, what was found and what to do") {
+    test_pool pool;
+    const auto refusal = [&pool](std::size_t bytes) {
+      try {
+        pool.take(bytes);
+      } catch (const martlet::misuse& refused) {
+        return std::string(refused.what());
+      }
+      return std::string("it was not refused");
+    };
+    CHECK(refusal(12) ==
+          "martlet: a stack has 4096 to 8388608 bytes (0 for the default); 12 were asked for: stack_size counts bytes, "
+          "not KiB");
+    CHECK(refusal(4095).find("4095 were asked for") != std::string::npos);
+    CHECK(refusal(stack_pool::largest_bytes + 1).find("8388609 were asked for: ask for less") != std::string::npos);
+    CHECK(pool.counts().taken == 0);
   }
 
   TEST_CASE("the stack given back last is taken next") {
@@ -227,6 +250,83 @@ TEST_SUITE("stack_pool") {
     for (const stack& one : taken) {
       pool.give_back(one);
     }
+  }
+
+  TEST_CASE("stacks that were free for two periods lose their pages, and how deep they were used stays known") {
+    for (const auto options : {stack_pool_options{}, with_mprotect}) {
+      test_pool pool(options);
+      CHECK(pool.uses().empty());
+      constexpr std::size_t size = stack_pool::largest_bytes;
+      std::vector<stack> taken;
+      for (int round = 0; round < 3; ++round) {
+        for (int i = 0; i < 8; ++i) {  // all of a slab
+          taken.push_back(pool.take(size));
+          CHECK(taken.back().top[-1] == (round == 1 ? std::byte{7} : std::byte{0}));
+          CHECK(pool.guard_of(taken.back().low - 1)->of.low == taken.back().low);
+          std::memset(taken.back().top - (round == 0 ? 10'000 : 1000), 7, round == 0 ? 10'000 : 1000);
+        }
+        const auto uses = pool.uses();
+        REQUIRE(uses.size() == 1);
+        CHECK(uses[0].size == size);
+        CHECK(uses[0].in_use == 8);
+        CHECK(uses[0].deepest >= 10'000);
+        CHECK(uses[0].deepest <= 10'000 + 3 * 4096);
+        CHECK(stack_pool::high_water(taken[0]) >= (round < 2 ? 10'000 : 1000));
+        CHECK(stack_pool::high_water(taken[0]) <= (round < 2 ? 10'000 + 3 * 4096 : 1000 + 3 * 4096));
+        for (const stack& one : taken) {
+          pool.give_back(one);
+        }
+        taken.clear();
+        CHECK(pool.has_warm());
+        trim(pool);
+        CHECK(pool.counts().warm == 8);
+        if (round >= 1) {
+          trim(pool);
+          CHECK(!pool.has_warm());
+          CHECK(pool.counts().cold == 0);  // the slab is vacant
+        }
+      }
+      CHECK(pool.counts().map_guards == (options.light_guards && has_light_guards() ? 0 : 8));
+      CHECK(pool.uses()[0].deepest >= 10'000);
+    }
+  }
+
+  TEST_CASE("who takes and gives back while another thread trims finds guards, and nobody's stack") {
+    test_pool pool;
+    base::atomic<bool> is_over{false};
+    base::atomic<int> wrong{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 3; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < 300; ++i) {
+          stack mine[20];
+          for (stack& one : mine) {
+            one = pool.take(stack_pool::largest_bytes);
+            *reinterpret_cast<int*>(one.top - 8) = t;
+            wrong += pool.guard_of(one.low - 1) ? 0 : 1;
+          }
+          for (const stack& one : mine) {
+            wrong += *reinterpret_cast<int*>(one.top - 8) == t ? 0 : 1;
+            pool.give_back(one);
+          }
+        }
+      });
+    }
+    std::thread trimmer([&] {
+      while (!is_over.load()) {
+        trim(pool);
+      }
+    });
+    for (std::thread& one : threads) {
+      one.join();
+    }
+    is_over = true;
+    trimmer.join();
+    CHECK(wrong == 0);
+    CHECK(pool.counts().taken == 0);
+    trim(pool);
+    trim(pool);
+    CHECK(pool.counts().warm == 0);
   }
 
   TEST_CASE("a stack given back twice stops the program") {

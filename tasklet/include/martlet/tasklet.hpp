@@ -7,6 +7,7 @@
 #include <martlet/tasklet/handle.hpp>
 #include <martlet/tasklet/shield.hpp>
 #include <martlet/tasklet/site.hpp>
+#include <martlet/tasklet/stack_use.hpp>
 #include <martlet/tasklet/task.hpp>
 #include <martlet/tasklet/tasklet_local.hpp>
 #include <martlet/tasklet/this_tasklet.hpp>

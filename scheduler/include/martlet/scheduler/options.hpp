@@ -36,6 +36,11 @@ struct scheduler_options {
   /// How long such a thread waits for the next function before it ends.
   std::chrono::nanoseconds blocking_idle = std::chrono::seconds(5);
 
+  /// Says on stderr which tasklet it was when one overflows its stack, before the process dies of it. Handles SIGSEGV and
+  /// SIGBUS for the whole process, once and for good, and passes every other fault on to whoever handled it before; a
+  /// handler of your own is installed before the first scheduler, or passes on what is not its own.
+  bool report_overflow = true;
+
   /// Is told of a failure that nobody can join any more. Null: one line on stderr with the place of the spawn.
   std::function<void(const std::exception_ptr& error, site spawned_at)> on_unhandled = {};
 

@@ -105,7 +105,7 @@ class scheduler {
   /// Starts a function as a stackful tasklet; one that returns a task starts that task, as a stackless one.
   ///
   /// Throws    std::system_error when there is no memory or no mapping left for its stack, std::bad_alloc,
-  ///           std::invalid_argument for a stack larger than any.
+  ///           misuse for a stack size that cannot be.
   template <class F>
     requires std::invocable<std::decay_t<F>&>
   auto spawn(F&& function, fiber_options options = {}, site where = site::here()) {

@@ -17,7 +17,8 @@ namespace martlet {
 
 /// How a stackful tasklet is spawned.
 struct fiber_options {
-  /// Bytes of address space for its stack, rounded up to a power of two. Only touched pages cost memory.
+  /// Bytes of address space for its stack, 4 KiB to 8 MiB, rounded up to a power of two from 64 KiB on; 0 for the
+  /// default. Only touched pages cost memory.
   std::size_t stack_size = std::size_t{64} * 1024;
   /// Without a guard page an overflow corrupts a neighbour; it is for more fibers than the kernel has mappings for.
   bool unguarded = false;

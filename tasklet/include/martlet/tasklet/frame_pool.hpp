@@ -17,6 +17,9 @@
 /// kept as they came back, each burst of tasklets would shuffle them a little more, until neighbours in time are
 /// strangers in memory: a million spawns a round took 42 ns each at first and 229 after eighty rounds (Zen 4).
 ///
+/// Free slots that nobody needed for a while give their pages back to the system (`memory_decay`), and read as free and
+/// unlocked from then on. Slabs whose pages are there are used first, so a small load leaves the others alone.
+///
 /// Source    Bonwick, Adams: Magazines and vmem. USENIX 2001 (the chains are its magazines, the pool its depot).
 namespace martlet::detail {
 
@@ -91,6 +94,20 @@ class frame_pool {
   /// Throws    std::bad_alloc, the first time in its slab.
   base::atomic<extras*>& extras_at(void* frame);
 
+  /// Declares what was free all the time since the last call to be more than is needed.
+  ///
+  /// Threads   one at a time, as for `trim_some`.
+  void begin_trim() noexcept;
+
+  /// Gives the pages of one slab's worth of that back to the system.
+  ///
+  /// Returns   false when there is no more.
+  /// Cost      up to 300 us: each slot that was ever used is locked, then the system drops the pages.
+  bool trim_some() noexcept;
+
+  /// Returns   a hint: whether there are free slots with pages.
+  bool has_resident() const noexcept { return resident_slabs_.load(base::relaxed) != 0; }
+
   /// Calls `visit(slot, size)` for every slot that was ever handed out, free or not.
   template <class Visit>
   void walk(Visit visit) {
@@ -108,35 +125,60 @@ class frame_pool {
   static constexpr std::size_t slab_size = std::size_t{256} * 1024;
   static constexpr std::size_t most_slots = slab_size / frame_class_size(frame_class(1));
 
+  using bits = std::array<std::uint64_t, most_slots / 64>;
+
+  struct slab_list;
+
   struct alignas(64) slab {
     slab* older;  // all slabs, for walkers
     slab* next;   // of those with free slots; under the depot's lock, as all below but `carved`
+    slab* prev;
+    slab_list* list;  // where it stands; null while it has no free slot
     std::byte* first;
     std::size_t index;
     std::uint32_t capacity;
-    std::uint32_t free;                                    // how many bits are set
-    std::uint32_t scanned;                                 // no bit is set in the words before this one
-    std::uint32_t reciprocal;                              // 2^32 / size, rounded up: exact for what is divided here
-    base::atomic<std::uint32_t> carved;                    // slots beyond were never handed out
+    std::uint32_t free;                  // how many bits are set
+    std::uint32_t scanned;               // no bit is set in the words before this one
+    std::uint32_t reciprocal;            // 2^32 / size, rounded up: exact for what is divided here
+    std::uint32_t granule;               // bytes that one bit of `is_dropped` stands for: a page or more
+    std::uint64_t is_dropped;            // these pages are not there, and nothing in them was handed out since
+    base::atomic<std::uint32_t> carved;  // slots beyond were never handed out
     base::atomic<base::atomic<extras*>*> extras_of_slots;  // one each; null until one needs it
-    std::array<std::uint64_t, most_slots / 64> is_free;
+    bits is_free;
 
     std::uint32_t number_of(const free_slot* slot) const noexcept {
       const auto offset = static_cast<std::uint64_t>(reinterpret_cast<const std::byte*>(slot) - first);
       return static_cast<std::uint32_t>((offset * reciprocal) >> 32);
     }
+    std::byte* begin() noexcept { return reinterpret_cast<std::byte*>(this); }
+    void touch(const std::byte* from, std::size_t bytes) noexcept;
+  };
+
+  struct slab_list {
+    void push_back(slab* s) noexcept;
+    void push_front(slab* s) noexcept;
+    void remove(slab* s) noexcept;
+
+    slab* front = nullptr;
+    slab* back = nullptr;
   };
 
   struct depot {
     base::spin_lock lock;
-    slab* front = nullptr;  // slabs with free slots; those that have had some for longest first
-    slab* back = nullptr;
+    slab_list resident;          // slabs with free slots; those that have had some for longest first
+    slab_list dropped;           // the same, but what was free has lost its pages
+    std::size_t free = 0;        // slots in the resident ones
+    std::size_t least_free = 0;  // since the last begin_trim
+    std::size_t surplus = 0;     // what trim_some may still take
   };
 
   static slab* slab_of(free_slot* slot) noexcept {
     return reinterpret_cast<slab*>(reinterpret_cast<std::uintptr_t>(slot) & ~(slab_size - 1));
   }
-  static void append(depot& d, slab* s) noexcept;
+  void enlist(depot& d, slab* s) noexcept;
+  void unlist(depot& d, slab* s) noexcept;
+  static std::uint64_t drop_pages(slab& s, const bits& mine, std::uint64_t gone) noexcept;
+  static bool drop_run(slab& s, std::byte* low, std::byte* high) noexcept;
   slab* map_slab(std::size_t index);
 
   /// Cuts the memory of a slab from a larger region: a process may have only so many mappings.
@@ -145,6 +187,7 @@ class frame_pool {
 
   std::array<depot, frame_class_count> depots_{};
   base::atomic<slab*> slabs_{nullptr};
+  base::atomic<std::size_t> resident_slabs_{0};
   base::spin_lock region_lock_;
   std::byte* region_ = nullptr;
   std::byte* region_end_ = nullptr;
@@ -156,7 +199,7 @@ class frame_cache {
   frame_cache() noexcept = default;
   frame_cache(const frame_cache&) = delete;
   frame_cache& operator=(const frame_cache&) = delete;
-  ~frame_cache();
+  ~frame_cache() { flush(); }
 
   void* take(std::size_t index) {
     auto& list = lists_[index];
@@ -177,6 +220,9 @@ class frame_cache {
       spill(index);
     }
   }
+
+  /// Gives all of them to the pool.
+  void flush() noexcept;
 
  private:
   void* refill(std::size_t index);

@@ -16,7 +16,8 @@ struct fiber_core;
 
 /// What an OS thread offers to the tasklet that it runs. A worker is one; `base::current()` leads to it.
 struct host {
-  explicit host(executor* owner) noexcept : executor_(owner) {}
+  explicit host(executor* owner, unsigned index = 0, bool lent = false) noexcept
+      : executor_(owner), index_(index), is_lent_(lent) {}
   host(const host&) = delete;
   host& operator=(const host&) = delete;
 
@@ -48,6 +49,10 @@ struct host {
   // it before it runs a tasklet of another kind and before it searches or sleeps.
   void (*detach_)(host&) = nullptr;
   void* attachment_ = nullptr;  // what is attached again the next time; of whoever set it
+
+  const unsigned index_;  // among the hosts of its executor
+  const bool is_lent_;    // runs on a thread that called run_here
+  bool reports_overflow_ = false;
 
   held_locks held_;
 };

@@ -4,10 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include <martlet/base/atomic.hpp>
 #include <martlet/base/spin_lock.hpp>
 #include <martlet/tasklet/stack_span.hpp>
+#include <martlet/tasklet/stack_use.hpp>
 
 namespace martlet::detail {
 
@@ -67,6 +69,7 @@ struct stack_pool_counts {
 class stack_pool {
  public:
   static constexpr std::size_t default_bytes = std::size_t{64} << 10;
+  static constexpr std::size_t smallest_bytes = 4096;  // less is a mistake in the unit
   static constexpr std::size_t largest_bytes = std::size_t{8} << 20;
 
   constexpr stack_pool() noexcept = default;
@@ -76,10 +79,10 @@ class stack_pool {
 
   /// Takes a stack, the one given back last where there is one.
   ///
-  /// Takes     the size in bytes, rounded up to a class; colouring costs up to 1,984 of them.
+  /// Takes     the size in bytes, rounded up to a class; 0 for the default. Colouring costs up to 1,984 of them.
   /// Returns   a stack with arbitrary contents. An `unguarded` one may have a guard all the same.
-  /// Throws    std::system_error when memory, address space or mappings for a guard have run out;
-  ///           std::invalid_argument beyond `largest_bytes`.
+  /// Throws    std::system_error when memory, address space or mappings for a guard have run out; misuse below
+  ///           `smallest_bytes` and beyond `largest_bytes`.
   /// Cost      about 7 ns when one is free; a fresh one 0.6 us, and 1.5 us for each page that it touches first.
   stack take(std::size_t bytes = default_bytes, guard_policy policy = guard_policy::guarded);
 
@@ -87,6 +90,13 @@ class stack_pool {
   ///
   /// Cost      about 7 ns; 1 us when enough free ones keep their pages already and this one's go back to the system.
   void give_back(const stack& from) noexcept;
+
+  /// Returns   how many bytes the class of a stack has: what was asked for, rounded up.
+  /// Threads   any; also from a signal handler.
+  static std::size_t size_of(const stack& of) noexcept;
+
+  /// Returns   how many bytes of it were touched since its pages were new, in whole pages.
+  static std::size_t high_water(const stack& of) noexcept;
 
   struct guard_hit {
     stack of;
@@ -102,6 +112,26 @@ class stack_pool {
 
   stack_pool_counts counts() const noexcept;
 
+  /// Tells, for each size of which there are stacks, how deep they were ever used.
+  std::vector<stack_use> uses() const;
+
+  /// Declares the stacks that kept their pages and were not needed since the last call to be too many.
+  ///
+  /// Threads   one at a time, as for `trim_some`.
+  void begin_trim() noexcept;
+
+  /// Gives the pages of some of those back to the system.
+  ///
+  /// Returns   false when there are no more.
+  /// Cost      up to 100 us.
+  bool trim_some() noexcept;
+
+  /// Returns   a hint: whether there are free stacks with pages.
+  bool has_warm() const noexcept;
+
+  /// Changes the options of a pool that has no stack yet; for tests.
+  void set_options(stack_pool_options options) noexcept { options_ = options; }
+
   /// Gives all address space back to the system; for tests. Every stack must have been given back, no other thread
   /// may be inside.
   void unmap() noexcept;
@@ -115,11 +145,17 @@ class stack_pool {
     mutable base::spin_lock lock;
     stack_record* free[2][2] = {};  // [is guarded][is warm], each last in, first out
     stack_slab* open = nullptr;     // has stacks that were never handed out
+    stack_slab* vacant = nullptr;   // slabs whose stacks are all as good as new, but for their guards
     std::size_t taken = 0;
-    std::size_t warm = 0;
+    base::atomic<std::size_t> warm{0};  // only changed under the lock; read without it as a hint
     std::size_t cold = 0;
+    std::size_t least_warm = 0;              // since the last begin_trim
+    std::size_t surplus = 0;                 // what trim_some may still take
+    base::atomic<std::uint32_t> deepest{0};  // bytes ever touched of the stacks that have lost their pages since
   };
 
+  bool retire_slabs(size_class& one) noexcept;
+  static void drop_pages(size_class& mine, stack_record& record) noexcept;
   static constexpr std::size_t class_bytes(std::size_t index) noexcept { return default_bytes << index; }
 
   stack_slab* map_slab(std::size_t class_index) const;

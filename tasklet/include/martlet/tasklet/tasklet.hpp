@@ -21,7 +21,8 @@
 /// The word (low three bits a tag, the rest an address):
 ///   free 0       no frame: the slot waits in a free list (slabs are walked by this)
 ///   created      made, neither spawned nor awaited yet
-///   runnable     queued or running; with an address: its wait was claimed, and the work for it is still being done
+///   runnable     queued or running; with an address: its wait was claimed, and the work for it is still being done; marked
+///                `queued`: the rest belongs to its queue
 ///   parked|core  waits on exactly one core; whoever holds that core's lock may claim it with a plain store
 ///   select       waits on several cores; claimed by compare-exchange
 ///   child|root   an awaited child
@@ -29,7 +30,8 @@
 ///
 /// Invariants: I1 only its own thread moves a word from runnable; I2 a word leaves `parked` only under the core's lock;
 /// I3 a record's lock and word outlive the frame: slots are recycled as slots, never unmapped, so that a canceller may
-/// lock a core that died meanwhile, look at the word again, and let go.
+/// lock a core that died meanwhile, look at the word again, and let go. A free slot whose page goes back to the system
+/// reads as free and unlocked, and nobody holds its lock then (frame_pool.cpp, drop_run).
 ///
 /// Memory orders: [word.park] the waiter's node, then its word, seen by a canceller that reads the word; the claimers
 /// see both through the core's lock. [word.finish] the result, then done or failed.
@@ -64,6 +66,7 @@ enum class kind : std::uint8_t { coroutine, fiber, thread, python };
 enum class tag : std::uintptr_t { free, created, runnable, parked, select, child, done, failed };
 
 inline constexpr std::uintptr_t tag_mask = 7;
+inline constexpr std::uintptr_t queued_mark = std::uintptr_t{1} << (8 * sizeof(std::uintptr_t) - 1);  // in no address
 
 /// What a tasklet's `cancel_` says. It stays 0 for those that nobody stops, so that waits look at one thing only.
 namespace cancel {

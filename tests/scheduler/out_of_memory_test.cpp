@@ -1,0 +1,109 @@
+#include <martlet/scheduler.hpp>
+
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include <unistd.h>
+
+#include <doctest/doctest.h>
+
+#include "in_child.hpp"
+#include "little_memory.hpp"
+#include "scale.hpp"
+
+// All of it in children, which have little memory. Sanitizers need terabytes of address space.
+namespace {
+
+using namespace martlet::testing;
+using martlet::scheduler;
+using martlet::task;
+using counter = martlet::base::atomic<int>;
+
+task<int> number(int n) { co_return n; }
+
+template <std::size_t Size>
+task<> large_frame() {
+  char room[Size];
+  std::memset(room, 1, Size);
+  co_await martlet::sleep_for(std::chrono::hours(1));
+  if (room[Size / 2] != 1) {
+    ::_exit(9);
+  }
+}
+
+TEST_SUITE("out of memory") {
+  TEST_CASE("a fiber for whose stack there is no room is refused at spawn, and the scheduler goes on") {
+    if constexpr (is_watched) {
+      return;
+    }
+    const auto end = in_child([] {
+      scheduler pool(1);
+      pool.block_on(number(1));
+      allow_more(300 << 20);
+      counter go{0}, ended{0};
+      int spawned = 0;
+      bool is_refused = false;
+      try {
+        for (; spawned < 1'000'000; ++spawned) {
+          pool.spawn([&] {
+            while (go.load() == 0) {
+              martlet::await(martlet::sleep_for(std::chrono::milliseconds(1)));
+            }
+            ++ended;
+          });
+        }
+      } catch (const std::system_error& refused) {
+        is_refused = refused.code().value() == ENOMEM && std::strstr(refused.what(), "more stacks") != nullptr;
+      }
+      go = 1;
+      while (ended != spawned) {
+        std::this_thread::yield();
+      }
+      const bool goes_on = pool.block_on(pool.spawn([] { return 7; })) == 7 && pool.block_on(number(8)) == 8;
+      ::_exit(is_refused && spawned > 1000 && goes_on ? 42 : 43);
+    });
+    CHECK(end.exited_with(42));
+  }
+
+  TEST_CASE("a frame for which there is no room throws bad_alloc at the call, and the scheduler goes on") {
+    if constexpr (is_watched) {
+      return;
+    }
+    const auto end = in_child([] {
+      scheduler pool(1);
+      pool.block_on(number(1));
+      allow_more(100 << 20);
+      bool is_refused = false;
+      int spawned = 0;
+      const bool goes_on = pool.block_on([](bool& refused, int& count) -> task<bool> {
+        std::vector<martlet::handle<>> all;
+        all.reserve(10'000);
+        try {
+          for (; count < 10'000; ++count) {
+            all.push_back(martlet::spawn(large_frame<100'000>()));
+          }
+        } catch (const std::bad_alloc&) {
+          refused = true;
+        }
+        co_await martlet::sleep_for(std::chrono::milliseconds(1));
+        for (auto& one : all) {
+          one.cancel();
+        }
+        for (auto& one : all) {
+          try {
+            co_await one.join();
+          } catch (const martlet::cancelled&) {}
+        }
+        co_return co_await martlet::spawn(number(7)).join() == 7;
+      }(is_refused, spawned));
+      ::_exit(is_refused && spawned > 100 && goes_on ? 42 : 43);
+    });
+    CHECK(end.exited_with(42));
+  }
+}
+
+}  // namespace
