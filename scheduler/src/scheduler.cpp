@@ -49,11 +49,14 @@ scheduler::scheduler(scheduler_options options) {
     const unsigned asked = detail::workers_from_environment();
     options.workers = static_cast<int>(asked != 0 ? asked : base::usable_processors());
   }
+  std::unique_ptr<detail::stealing> threads;
   if (options.migrate_always || asks_to_migrate_always()) {
-    queue_ = std::make_unique<detail::migrating>(options);
+    threads = std::make_unique<detail::migrating>(options);
   } else {
-    queue_ = std::make_unique<detail::stealing>(options);
+    threads = std::make_unique<detail::stealing>(options);
   }
+  threads->start();
+  queue_ = std::move(threads);
 }
 
 scheduler::~scheduler() { queue_->drain(); }

@@ -81,7 +81,7 @@ stealing::stealing(const scheduler_options& options, std::uint32_t longest_inter
       outermost_(std::make_unique<outermost>(*this)) {
   base::prepare_asymmetric_fences();
   const unsigned all = threads_wanted_ + static_cast<unsigned>(options.lent_threads);
-  const std::vector<base::processor> places = places_of_workers(options, threads_wanted_);
+  places_ = places_of_workers(options, threads_wanted_);
   workers_.reserve(all);
   for (unsigned i = 0; i < all; ++i) {
     workers_.push_back(std::make_unique<worker>(*this, idle_, is_alone_, i, i >= threads_wanted_));
@@ -89,28 +89,27 @@ stealing::stealing(const scheduler_options& options, std::uint32_t longest_inter
   for (auto& w : workers_) {
     w->seen_ticks_.resize(all);
     w->interval_ = longest_interval_;
-    w->victims_ = victims_of(w->index_, all, places);
+    w->victims_ = victims_of(w->index_, all, places_);
     w->reports_overflow_ = options.report_overflow;
   }
   if (options.report_overflow) {
     report_overflows();
   }
   begin_listening();
+}
+
+void stealing::start() {
   threads_.reserve(threads_wanted_);
   try {
     const base::signals_blocked quiet;
     for (unsigned i = 0; i < threads_wanted_; ++i) {
       threads_.emplace_back([this, &w = *workers_[i]] { thread_main(w); });
-      if (!places.empty()) {
-        pin(threads_.back(), i, places[i].number);
+      if (!places_.empty()) {
+        pin(threads_.back(), i, places_[i].number);
       }
     }
   } catch (...) {
-    tell(command::stop);
-    for (auto& t : threads_) {
-      t.join();
-    }
-    end_listening();
+    drain();
     throw;
   }
 }

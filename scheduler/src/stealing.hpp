@@ -8,6 +8,7 @@
 #include <martlet/base/atomic.hpp>
 #include <martlet/base/futex.hpp>
 #include <martlet/base/injector.hpp>
+#include <martlet/base/topology.hpp>
 #include <martlet/scheduler/options.hpp>
 #include <martlet/tasklet/failure.hpp>
 
@@ -24,6 +25,11 @@ class stealing : public run_queue, private failure_listener {
   /// Takes     after how many tasklets a worker looks around at the latest.
   explicit stealing(const scheduler_options& options, std::uint32_t longest_interval = 64);
   ~stealing() override;
+
+  /// Starts the threads. Not done by the constructor: they call what a derived class overrides.
+  ///
+  /// Throws    std::system_error; then those that were started have ended.
+  void start();
 
   void ready(tasklet* who, tasklet* root, host* here, turn when) noexcept override;
   tasklet* rotate(tasklet* who, tasklet* root, host& here) noexcept override;
@@ -104,6 +110,7 @@ class stealing : public run_queue, private failure_listener {
   const std::uint32_t longest_interval_;
   const bool is_alone_;  // one worker and nobody lends another: nobody to share with
   const std::uint64_t cycles_per_us_;
+  std::vector<base::processor> places_;  // where workers are pinned; empty when they are not
   std::vector<std::unique_ptr<worker>> workers_;
   std::vector<std::thread> threads_;
   base::injector<tasklet*> injector_;
