@@ -14,6 +14,13 @@ namespace martlet::base {
   asm volatile("" : "+r"(value)::"memory");
   return value;
 }
+
+// Any thread-local of ours will do.
+[[gnu::noinline]] const void* this_thread() noexcept {
+  const void* self = &martlet_current;
+  asm volatile("" : "+r"(self)::"memory");
+  return self;
+}
 #endif
 
 [[gnu::noinline]] void set_current(void* value) noexcept {

@@ -15,9 +15,9 @@ timer_wheel& wheel_of(const tasklet& root) noexcept { return static_cast<worker*
 }  // namespace
 
 wait_core* arm_timer(timer_node& node) noexcept {
-  const tasklet& root = *node.owner->root();
+  tasklet& root = *node.owner->root();
   if (root.kind_ == kind::thread) {
-    auto& self = thread_waiter::of(node.owner);
+    auto& self = thread_waiter::of(&root);
     if (node.due < self.deadline_) {
       self.deadline_ = node.due;
       self.timer_ = &node;

@@ -1,6 +1,8 @@
 #include <martlet/tasklet/wait.hpp>
 
+#include <memory>
 #include <mutex>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -9,7 +11,9 @@
 #include <martlet/tasklet/await.hpp>
 #include <martlet/tasklet/extras.hpp>
 #include <martlet/tasklet/failure.hpp>
+#include <martlet/tasklet/frame.hpp>
 #include <martlet/tasklet/handle.hpp>
+#include <martlet/tasklet/step.hpp>
 
 namespace martlet::detail {
 namespace {
@@ -198,6 +202,42 @@ bool spend_budget_slowly(waiter who) noexcept {
   return true;
 }
 
+namespace {
+
+// A part of a coroutine that stands behind the others, and then begins the coroutine's wait.
+struct late_beginning : step {
+  late_beginning(void* op, bool (*start)(void*, waiter)) noexcept : step(&run), operation(op), begin(start) {}
+
+  static void run(void* frame) noexcept {
+    auto* self = static_cast<late_beginning*>(static_cast<step*>(frame));
+    const waiter who(self->leave());
+    void* operation = self->operation;
+    const auto begin = self->begin;
+    std::destroy_at(self);
+    free_frame(self, sizeof(late_beginning));
+    if (!begin(operation, who)) {
+      who.root->at()->transfer_ = who.leaf;
+    }
+  }
+
+  void* operation;
+  bool (*begin)(void*, waiter);
+};
+
+}  // namespace
+
+bool begin_later(waiter who, void* operation, bool (*begin)(void*, waiter)) noexcept {
+  late_beginning* late = nullptr;
+  try {
+    late = new (allocate_frame(sizeof(late_beginning))) late_beginning(operation, begin);
+  } catch (const std::bad_alloc&) {
+    return false;  // the next one will yield
+  }
+  late->enter(who);
+  go_last(&late->record_, who.root);
+  return true;
+}
+
 void finish_root(tasklet* who, const std::exception_ptr* error) noexcept {
   if (error == nullptr) [[likely]] {
     finish_root_as(who, nullptr);
@@ -300,6 +340,13 @@ void refuse_await_in_coroutine() noexcept {
   }
   base::fatal(
       "martlet::await was called inside a coroutine, where it would hold up the worker: write co_await instead");
+}
+
+void require_blocking_context() noexcept {
+  const host* here = current_host();
+  if (here != nullptr && here->fiber_ == nullptr) [[unlikely]] {
+    refuse_await_in_coroutine();
+  }
 }
 
 void require_fiber() {

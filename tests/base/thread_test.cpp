@@ -13,6 +13,19 @@ namespace {
 namespace base = martlet::base;
 using martlet::testing::scaled;
 
+TEST_SUITE("this_thread") {
+  TEST_CASE("it is the same for a thread all its life, and another for others") {
+    const void* mine = base::this_thread();
+    CHECK(mine != nullptr);
+    CHECK(base::this_thread() == mine);
+    const void* theirs = nullptr;
+    std::thread([&] { theirs = base::this_thread(); }).join();
+    CHECK(theirs != nullptr);
+    CHECK(theirs != mine);
+    CHECK(base::this_thread() == mine);
+  }
+}
+
 TEST_SUITE("spin_lock") {
   TEST_CASE("it keeps others out") {
     base::spin_lock lock;

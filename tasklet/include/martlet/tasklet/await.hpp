@@ -25,6 +25,19 @@ concept waitable = requires(Op& op, waiter who) {
 template <class Op>
 concept is_yield = requires { typename std::remove_reference_t<Op>::is_yield; };
 
+template <class Op>
+inline constexpr bool yields_first = false;
+template <class Op>
+  requires requires { Op::yields_first; }
+inline constexpr bool yields_first<Op> = Op::yields_first;
+
+/// Something that waits more than once: a coroutine awaits it as a task, in a fiber or on a thread its `block` waits.
+template <class Op>
+concept blocks_by_itself = requires(Op&& op) { std::forward<Op>(op).block(); };
+
+/// Stops the program where `martlet::await` would hold up a worker: inside a coroutine.
+void require_blocking_context() noexcept;
+
 /// Stands for a thread that is no worker while it waits: a frame whose resume sets a flag and wakes the thread.
 struct thread_waiter {
   thread_waiter() noexcept;
@@ -69,6 +82,16 @@ template <class Op>
 void wait_in_fiber(host* here, Op& op) {
   look_for_held_locks<Op>(here);
   tasklet* self = here->current_.load(base::relaxed);
+  if constexpr (yields_first<Op>) {
+    if (--here->budget_ < 0) {
+      yield_fiber(*here);
+      here = self->at();
+    }
+    if (op.prepare(self)) {
+      leave_fiber(*here, &op, [](void* operation) { return static_cast<Op*>(operation)->publish(); });
+    }
+    return;
+  }
   if (!op.prepare(self)) {
     if (--here->budget_ < 0) {
       yield_fiber(*here);
@@ -110,6 +133,14 @@ auto await(Op&& op) -> decltype(op.finish()) {
   }
   detail::wait_in_fiber(here, op);
   return op.finish();
+}
+
+/// Waits for something that waits more than once, as `condition::wait` with a predicate does.
+template <class Op>
+  requires detail::blocks_by_itself<Op&&>
+decltype(auto) await(Op&& op) {
+  detail::require_blocking_context();
+  return std::forward<Op>(op).block();
 }
 
 /// Joins the handle's tasklet.

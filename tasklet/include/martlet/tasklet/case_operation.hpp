@@ -6,6 +6,23 @@
 
 namespace martlet::detail {
 
+/// Takes an operation's node out of its core, when the wait ended some other way.
+template <class Op>
+void withdraw(Op& op) noexcept {
+  wait_core& core = op.core();
+  core.lock_.lock();
+  const bool stood_there = op.is_linked();
+  if (stood_there) {
+    op.unlink();
+  }
+  core.lock_.unlock();
+  if constexpr (requires { op.settle(); }) {
+    if (stood_there) {
+      op.settle();
+    }
+  }
+}
+
 /// An operation that waits in one core, alone or as a case of a select.
 ///
 /// `Derived` gives, all but the last under the core's lock:
@@ -15,6 +32,10 @@ namespace martlet::detail {
 ///   R result()                    what it gives once `owner` is null
 /// One that has more to do when its core is unlocked, and it may be gone, has a `publish` of its own, and for a select
 ///   auto after_publish()          copies what it needs for that into a function
+/// and where they are needed:
+///   void settle()                 after the unlock: makes those ready whom its `unlink` let go on
+///   bool is_fulfilled() const     whether what it waited for had happened when a cancel or a limit ended the wait: then it
+///                                 has a result after all. Asked once the node was taken out; not of cases of a select
 /// It is its own wait node, so that whoever claims the node has the operation.
 template <class Derived, class Node = wait_node>
 class case_operation : public operation<Derived>, public Node {
@@ -50,20 +71,18 @@ class case_operation : public operation<Derived>, public Node {
   decltype(auto) finish() {
     if (this->owner != nullptr) [[unlikely]] {
       withdraw();
+      if constexpr (requires { self().is_fulfilled(); }) {
+        if (self().is_fulfilled()) {
+          return self().result();
+        }
+      }
       throw cancelled();
     }
     return self().result();
   }
 
   /// Takes the node out of the core, when the wait ended some other way.
-  void withdraw() noexcept {
-    wait_core& core = self().core();
-    core.lock_.lock();
-    if (this->is_linked()) {
-      self().unlink();
-    }
-    core.lock_.unlock();
-  }
+  void withdraw() noexcept { detail::withdraw(self()); }
 
  private:
   Derived& self() noexcept { return static_cast<Derived&>(*this); }

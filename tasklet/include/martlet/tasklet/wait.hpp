@@ -183,6 +183,12 @@ void look_for_held_locks([[maybe_unused]] const host* here) noexcept {
 #endif
 }
 
+/// Spends the budget of a coroutine before its wait begins, for operations that say `yields_first`: a lock that is taken
+/// and then held behind all others would make everybody else queue for it.
+///
+/// Returns   true when the coroutine went behind the others and will begin the wait when it is its turn; false to begin now.
+bool begin_later(waiter who, void* operation, bool (*begin)(void*, waiter)) noexcept;
+
 template <class T>
 concept record_of_promise = std::is_base_of_v<tasklet, T>;
 
@@ -192,6 +198,8 @@ concept record_of_promise = std::is_base_of_v<tasklet, T>;
 template <class Derived>
 class operation {
  public:
+  static constexpr bool yields_first = false;  // a tasklet whose budget is spent yields before this wait, not after it
+
   bool await_ready() const noexcept { return false; }
 
   template <class Promise>
@@ -200,6 +208,12 @@ class operation {
     const waiter who(&handle.promise());
     auto& self = static_cast<Derived&>(*this);
     look_for_held_locks<Derived>(who.root->at());
+    if constexpr (Derived::yields_first) {
+      const auto begin = [](void* op, waiter of) {
+        return static_cast<Derived*>(op)->prepare(of) && static_cast<Derived*>(op)->publish();
+      };
+      return (--who.root->at()->budget_ < 0 && begin_later(who, &self, begin)) || begin(&self, who);
+    }
     if (!self.prepare(who)) {
       return spend_budget(who);
     }
