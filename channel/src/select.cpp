@@ -135,11 +135,7 @@ std::size_t select_wait::finish() {
     if (c.node->owner == nullptr) {
       done_ = index;
     } else if (c.core != nullptr) {
-      c.core->lock_.lock();
-      if (c.node->is_linked()) {
-        c.unlink(c.node);
-      }
-      c.core->lock_.unlock();
+      c.withdraw(c.node);
     }
   }
   if (timer_ != nullptr) {

@@ -9,10 +9,10 @@
 #include <utility>
 
 #include <martlet/base/check.hpp>
+#include <martlet/channel/core_slot.hpp>
 #include <martlet/channel/errors.hpp>
 #include <martlet/tasklet/await.hpp>
 #include <martlet/tasklet/case_operation.hpp>
-#include <martlet/tasklet/frame.hpp>
 
 namespace martlet {
 
@@ -38,10 +38,7 @@ struct channel_core : wait_core {
   void close() noexcept;
 
   bool is_closed = false;
-  // Where a frame in this slot would keep its word, which says "free" to whoever walks the slabs: it is left as it is.
-  union {
-    base::atomic<std::uintptr_t> word;
-  };
+  word_of_slot word;
   void* buffer = nullptr;
   wait_list senders;
   wait_list receivers;
@@ -173,16 +170,9 @@ class channel {
 
   /// Takes     how many values it holds that nobody has received yet.
   /// Throws    std::bad_alloc.
-  explicit channel(std::size_t capacity = 0) {
-    auto* slot = static_cast<std::byte*>(detail::allocate_frame(slot_size));
-    core_ = std::construct_at(reinterpret_cast<detail::channel_core*>(slot + detail::tasklet::frame_offset), capacity);
+  explicit channel(std::size_t capacity = 0) : core_(capacity) {
     if (capacity != 0) {
-      try {
-        core_->buffer = std::allocator<T>().allocate(capacity);
-      } catch (...) {
-        free_core();
-        throw;
-      }
+      core_->buffer = std::allocator<T>().allocate(capacity);
     }
   }
   channel(const channel&) = delete;
@@ -200,7 +190,6 @@ class channel {
     if (values != nullptr) {
       std::allocator<T>().deallocate(values, core_->capacity);
     }
-    free_core();
   }
 
   /// Sends a value.
@@ -279,14 +268,7 @@ class channel {
   std::default_sentinel_t end() const noexcept { return {}; }
 
  private:
-  static constexpr std::size_t slot_size = sizeof(detail::channel_core) + detail::tasklet::frame_offset;
-
-  void free_core() noexcept {
-    std::destroy_at(core_);
-    detail::free_frame(reinterpret_cast<std::byte*>(core_) - detail::tasklet::frame_offset, slot_size);
-  }
-
-  detail::channel_core* core_;
+  detail::core_slot<detail::channel_core> core_;
 };
 
 }  // namespace martlet

@@ -30,13 +30,18 @@ concept case_of_select = requires(Op& op, tasklet*& wake) {
   op.result();
 } && std::is_base_of_v<wait_node, Op>;
 
+/// An operation that may turn out to have happened after a cancel or a limit has ended its wait: then another case of a
+/// select would have happened as well.
+template <class Op>
+concept tells_late = requires(const Op& op) { op.is_fulfilled(); };
+
 /// One case of a select, with its type taken away. A time is a case without a core.
 struct select_case {
   wait_node* node = nullptr;
   wait_core* core = nullptr;
   bool (*try_now)(wait_node*, tasklet*& wake) = nullptr;
   void (*link)(wait_node*) = nullptr;
-  void (*unlink)(wait_node*) = nullptr;
+  void (*withdraw)(wait_node*) = nullptr;
 
   template <case_of_select Op>
   static select_case of(Op& op) noexcept {
@@ -45,11 +50,11 @@ struct select_case {
         .core = &op.core(),
         .try_now = [](wait_node* wait, tasklet*& wake) { return static_cast<Op*>(wait)->try_now(wake); },
         .link = [](wait_node* wait) { static_cast<Op*>(wait)->link(); },
-        .unlink = [](wait_node* wait) { static_cast<Op*>(wait)->unlink(); },
+        .withdraw = [](wait_node* wait) { detail::withdraw(*static_cast<Op*>(wait)); },
     };
   }
   static select_case of(sleep_operation& time) noexcept {
-    return {.node = &time.timer(), .core = nullptr, .try_now = nullptr, .link = nullptr, .unlink = nullptr};
+    return {.node = &time.timer(), .core = nullptr, .try_now = nullptr, .link = nullptr, .withdraw = nullptr};
   }
 };
 
@@ -134,6 +139,7 @@ template <class... Ops>
 class [[nodiscard("await it")]] select_operation final : public operation<select_operation<Ops...>> {
  public:
   using result_type = std::variant<case_result<decltype(std::declval<Ops&>().result())>...>;
+  static constexpr bool yields_first = (Ops::yields_first || ...);
 
   explicit select_operation(Ops&&... ops) noexcept : ops_(std::move(ops)...) {}
 
@@ -166,6 +172,8 @@ class [[nodiscard("await it")]] select_operation final : public operation<select
 template <class Op>
 class [[nodiscard("await it")]] timed_operation final : public operation<timed_operation<Op>> {
  public:
+  static constexpr bool yields_first = Op::yields_first;
+
   timed_operation(Op&& op, sleep_operation&& limit) noexcept : op_(std::move(op)), limit_(std::move(limit)) {}
 
   bool prepare(waiter who) {
@@ -175,7 +183,11 @@ class [[nodiscard("await it")]] timed_operation final : public operation<timed_o
   }
   bool publish() noexcept { return publish_select(*wait_, op_); }
   decltype(auto) finish() {
-    if (wait_->finish() != 0) {
+    if constexpr (tells_late<Op>) {
+      if (!ended_in_time()) {
+        throw deadline_passed();
+      }
+    } else if (wait_->finish() != 0) {
       throw deadline_passed();
     }
     return op_.result();
@@ -185,6 +197,18 @@ class [[nodiscard("await it")]] timed_operation final : public operation<timed_o
   Op& inner() noexcept { return op_; }
 
  private:
+  // What had happened when the limit or a cancel ended the wait wins over them.
+  bool ended_in_time() {
+    try {
+      return wait_->finish() == 0 || op_.is_fulfilled();
+    } catch (const cancelled&) {
+      if (!op_.is_fulfilled()) {
+        throw;
+      }
+      return true;
+    }
+  }
+
   Op op_;
   sleep_operation limit_;
   std::array<select_case, 2> cases_;
@@ -211,7 +235,7 @@ class [[nodiscard("await it")]] timed_operation final : public operation<timed_o
 /// Suspends  until one can be done; resumed by the worker that did it.
 /// Cost      a lock for each case; fair: of several that can be done a random one is.
 template <class... Ops>
-  requires(sizeof...(Ops) > 0 && (!std::is_lvalue_reference_v<Ops> && ...))
+  requires(sizeof...(Ops) > 0 && (!std::is_lvalue_reference_v<Ops> && ...) && (!detail::tells_late<Ops> && ...))
 auto select(Ops&&... ops) noexcept {
   return detail::select_operation<Ops...>(std::move(ops)...);
 }
