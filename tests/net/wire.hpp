@@ -13,6 +13,8 @@
 #include <martlet/martlet.hpp>
 #include <martlet/net.hpp>
 
+#include "thrown_by.hpp"
+
 /// What tests of sockets say again and again.
 namespace martlet::testing {
 
@@ -56,17 +58,6 @@ inline void keep_little(net::stream& a, net::stream& b) {
 inline void reset_on_close(net::stream& of) {
   const linger now{.l_onoff = 1, .l_linger = 0};
   ::setsockopt(of.native_handle(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
-}
-
-/// Returns   what `body` throws as an `Error`, as text; "nothing" when it throws nothing.
-template <class Error, class F>
-std::string thrown_by(F&& body) {
-  try {
-    std::forward<F>(body)();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing";
 }
 
 }  // namespace martlet::testing
