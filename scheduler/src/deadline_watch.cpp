@@ -22,7 +22,7 @@ deadline_watch::deadline_watch(scope& of, base::instant due, run_queue* queue) n
 }
 
 void deadline_watch::arm(host& here) noexcept {
-  timer_wheel& wheel = static_cast<worker&>(here).timers_;
+  timer_wheel& wheel = *static_cast<worker&>(here).timers_;
   record_.host_.store(&here, base::relaxed);
   const std::lock_guard guard(wheel.lock_);
   record_.word_.store(tasklet::parked_on(wheel), base::release);  // [word.park]

@@ -1,11 +1,9 @@
 #include "side_pool.hpp"
 
-#include <memory>
 #include <mutex>
 #include <system_error>
 
 #include <martlet/base/signals.hpp>
-#include <martlet/tasklet/frame.hpp>
 
 #include "run_queue.hpp"
 
@@ -50,18 +48,9 @@ void blocking_call::summons::operator()() const noexcept {
 // ---- the pool
 
 side_pool::side_pool(unsigned most_threads, std::chrono::nanoseconds patience)
-    : core_(make_core()), most_threads_(most_threads), patience_(patience) {}
+    : most_threads_(most_threads), patience_(patience) {}
 
-side_pool::~side_pool() {
-  stop();
-  std::destroy_at(core_);
-  free_frame(reinterpret_cast<std::byte*>(core_) - tasklet::frame_offset, tasklet::frame_offset + sizeof(queue_core));
-}
-
-side_pool::queue_core* side_pool::make_core() {
-  auto* slot = static_cast<std::byte*>(allocate_frame(tasklet::frame_offset + sizeof(queue_core)));
-  return std::construct_at(reinterpret_cast<queue_core*>(slot + tasklet::frame_offset));
-}
+side_pool::~side_pool() { stop(); }
 
 void side_pool::enter(blocking_call& call) noexcept {
   core_->calls.push_back(call);
@@ -171,7 +160,7 @@ void side_pool::serve() noexcept {
 // before we are back there: that needs no other thread.
 void side_pool::make(blocking_call& call) noexcept {
   tasklet& root = *call.owner->root();
-  root.word_.store(tasklet::bits(tag::runnable) | reinterpret_cast<std::uintptr_t>(core_), base::relaxed);
+  root.word_.store(tasklet::bits(tag::runnable) | reinterpret_cast<std::uintptr_t>(&*core_), base::relaxed);
   call.run(call);
   core_->lock_.lock();
   --running_;

@@ -8,6 +8,7 @@
 #include <martlet/base/futex.hpp>
 #include <martlet/scheduler/blocking.hpp>
 #include <martlet/scheduler/statistics.hpp>
+#include <martlet/tasklet/core_slot.hpp>
 
 #include <pthread.h>
 
@@ -51,21 +52,16 @@ class side_pool {
   void add_to(scheduler_statistics& sum) const noexcept;
 
  private:
-  // Type-stable (wait.hpp): a canceller may come late, and lock what a scheduler that is gone has left.
+  // In a slot: a canceller may come late, and lock what a scheduler that is gone has left.
   struct queue_core : wait_core {
     queue_core() noexcept : wait_core(keep_lock{}) {}
-    ~queue_core() {}
 
-    // Where a frame in this slot would keep its word, which says "free" to whoever walks the slabs: it is left as it is.
-    union {
-      base::atomic<std::uintptr_t> word;
-    };
+    word_of_slot word;
     wait_list calls;
   };
 
   enum class reinforcement { none, call, start };
 
-  static queue_core* make_core();
   static void* thread_main(void* pool) noexcept;
   void serve() noexcept;
   blocking_call* take() noexcept;
@@ -76,7 +72,7 @@ class side_pool {
   void carry_out(reinforcement what) noexcept;
   void give_up_start(int error) noexcept;
 
-  queue_core* const core_;
+  const core_slot<queue_core> core_;
   const unsigned most_threads_;
   const std::chrono::nanoseconds patience_;
 

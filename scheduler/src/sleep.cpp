@@ -10,7 +10,7 @@
 namespace martlet::detail {
 namespace {
 
-timer_wheel& wheel_of(const tasklet& root) noexcept { return static_cast<worker*>(root.at())->timers_; }
+timer_wheel& wheel_of(const tasklet& root) noexcept { return *static_cast<worker*>(root.at())->timers_; }
 
 }  // namespace
 

@@ -386,10 +386,10 @@ tasklet* stealing::take_injected() {
 }
 
 void stealing::attend(worker& w, bool poll) {
-  if (w.timers_.next() != base::never) {
+  if (w.timers_->next() != base::never) {
     const base::instant now = base::now();
-    if (w.timers_.next() <= now) {
-      w.timers_.fire(now, current_host());
+    if (w.timers_->next() <= now) {
+      w.timers_->fire(now, current_host());
     }
   }
   if (poll) {
@@ -416,11 +416,11 @@ void stealing::attend_orphans(worker& here) {
 }
 
 base::instant stealing::next_event(const worker& w) const noexcept {
-  base::instant soonest = w.timers_.next();
+  base::instant soonest = w.timers_->next();
   if (orphans_.load(base::relaxed) != 0) [[unlikely]] {
     for (const auto& other : workers_) {
       if (!other->is_occupied_.load(base::relaxed)) {
-        soonest = std::min(soonest, other->timers_.next());
+        soonest = std::min(soonest, other->timers_->next());
         if (other->driver_.load(base::acquire)->is_watching()) {
           soonest = std::min(soonest, base::now() + longest_nap);
         }

@@ -134,7 +134,7 @@ void stealing::keep_watch(worker& w) noexcept {
     return;
   }
   if (std::any_of(workers_.begin(), workers_.end(), [](const auto& other) {
-        return other->has_private_work() || !other->shared_.empty() || other->timers_.next() != base::never ||
+        return other->has_private_work() || !other->shared_.empty() || other->timers_->next() != base::never ||
                other->driver_.load(base::acquire)->is_watching();
       })) {
     wake_one(&w);

@@ -110,7 +110,7 @@ void stealing::run_until(tasklet* who) {
       inject(left);
     }
     const bool leaves_something =
-        lent->timers_.next() != base::never || lent->driver_.load(base::relaxed)->is_watching();
+        lent->timers_->next() != base::never || lent->driver_.load(base::relaxed)->is_watching();
     if (leaves_something && !lent->is_orphan_) {
       lent->is_orphan_ = true;
       orphans_.fetch_add(1, base::relaxed);

@@ -6,6 +6,7 @@
 
 #include <martlet/base/clock.hpp>
 #include <martlet/scheduler/timer.hpp>
+#include <martlet/tasklet/core_slot.hpp>
 #include <martlet/tasklet/wait.hpp>
 
 namespace martlet::detail {
@@ -16,12 +17,13 @@ namespace martlet::detail {
 /// instant. A timer lies on the wheel that its distance needs and moves inward as its time comes near; each wheel has
 /// a bitmap of the slots in use, so that the next one is found without walking.
 ///
-/// It is a wait core: a wait that is for the time alone is parked on it and claimed under its lock.
+/// It is a wait core: a wait that is for the time alone is parked on it and claimed under its lock. So it lies in a slot
+/// that outlives its worker (core_slot.hpp).
 ///
 /// Threads   any, under `lock_`.
 /// Cost      arm and disarm O(1); a timer moves at most once per wheel.
 /// Source    Varghese, Lauck: Hashed and hierarchical timing wheels. SOSP 1987, doi:10.1145/41457.37504.
-class alignas(64) timer_wheel : public wait_core {
+class timer_wheel : public wait_core {
  public:
   timer_wheel() noexcept;
 
@@ -47,10 +49,13 @@ class alignas(64) timer_wheel : public wait_core {
   static constexpr std::uint64_t ticks_in_time = std::uint64_t{1} << (63 - tick_bits);  // an instant has a sign
   static constexpr unsigned levels = 8;  // 2^(16 + 48) ns is beyond every instant
 
+  friend class core_slot<timer_wheel>;
+
   void insert(timer_node& node, std::uint64_t tick) noexcept;
   std::uint64_t tick_of(const timer_node& node) const noexcept;
   base::instant earliest() const noexcept;
 
+  word_of_slot word;
   std::uint64_t now_ = 0;  // ticks that have been dealt with
   std::size_t count_ = 0;
   bool is_firing_ = false;

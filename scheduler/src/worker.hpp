@@ -125,7 +125,7 @@ class alignas(128) worker final : public host {
   tasklet_list inbox_;
   base::atomic<driver*> driver_;
   std::vector<std::unique_ptr<driver>> drivers_;  // the present one last; earlier ones may still be notified
-  timer_wheel timers_;
+  core_slot<timer_wheel> timers_;
   shared_ring<tasklet*> shared_;
 
  private:

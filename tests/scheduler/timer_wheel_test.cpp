@@ -62,7 +62,7 @@ constexpr instant tick = instant{1} << 16;
 struct rig {
   notes out;
   host here{&out};
-  std::unique_ptr<timer_wheel> wheel = std::make_unique<timer_wheel>();
+  core_slot<timer_wheel> wheel;
   instant start = base::now() + 60'000'000'000;  // ahead of the clock, at which an empty wheel looks
 };
 
@@ -190,7 +190,7 @@ TEST_SUITE("timer_wheel") {
   TEST_CASE("a timer that is armed while others fire late is not early, whatever slot it shares") {
     constexpr instant tick = 1 << 16;
     for (int late = 3; late < 130; ++late) {
-      auto wheel = std::make_unique<timer_wheel>();
+      const core_slot<timer_wheel> wheel;
       notes heard;
       host here(&heard);
       waiter first(here);

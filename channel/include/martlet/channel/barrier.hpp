@@ -2,10 +2,10 @@
 
 #include <cstddef>
 
-#include <martlet/channel/core_slot.hpp>
 #include <martlet/channel/woken.hpp>
 #include <martlet/tasklet/await.hpp>
 #include <martlet/tasklet/case_operation.hpp>
+#include <martlet/tasklet/core_slot.hpp>
 
 namespace martlet {
 

@@ -9,10 +9,10 @@
 #include <utility>
 
 #include <martlet/base/check.hpp>
-#include <martlet/channel/core_slot.hpp>
 #include <martlet/channel/errors.hpp>
 #include <martlet/tasklet/await.hpp>
 #include <martlet/tasklet/case_operation.hpp>
+#include <martlet/tasklet/core_slot.hpp>
 
 namespace martlet {
 

@@ -7,11 +7,11 @@
 #include <utility>
 
 #include <martlet/base/clock.hpp>
-#include <martlet/channel/core_slot.hpp>
 #include <martlet/channel/mutex.hpp>
 #include <martlet/channel/select.hpp>
 #include <martlet/scheduler/deadline.hpp>
 #include <martlet/scheduler/sleep.hpp>
+#include <martlet/tasklet/core_slot.hpp>
 #include <martlet/tasklet/step.hpp>
 #include <martlet/tasklet/task.hpp>
 

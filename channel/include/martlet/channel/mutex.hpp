@@ -3,12 +3,12 @@
 #include <cstddef>
 #include <mutex>
 
-#include <martlet/channel/core_slot.hpp>
 #include <martlet/channel/guard.hpp>
 #include <martlet/channel/owner.hpp>
 #include <martlet/channel/woken.hpp>
 #include <martlet/tasklet/await.hpp>
 #include <martlet/tasklet/case_operation.hpp>
+#include <martlet/tasklet/core_slot.hpp>
 
 namespace martlet {
 

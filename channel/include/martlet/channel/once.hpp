@@ -7,11 +7,11 @@
 #include <type_traits>
 #include <utility>
 
-#include <martlet/channel/core_slot.hpp>
 #include <martlet/channel/owner.hpp>
 #include <martlet/channel/woken.hpp>
 #include <martlet/tasklet/await.hpp>
 #include <martlet/tasklet/case_operation.hpp>
+#include <martlet/tasklet/core_slot.hpp>
 #include <martlet/tasklet/task.hpp>
 
 namespace martlet {

@@ -4,10 +4,10 @@
 #include <mutex>
 #include <utility>
 
-#include <martlet/channel/core_slot.hpp>
 #include <martlet/channel/woken.hpp>
 #include <martlet/tasklet/await.hpp>
 #include <martlet/tasklet/case_operation.hpp>
+#include <martlet/tasklet/core_slot.hpp>
 
 namespace martlet {
 
