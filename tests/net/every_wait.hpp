@@ -86,6 +86,9 @@ class kind_of_wait {
   /// Whether the wait is completed when `succeed` comes back.
   virtual bool is_prompt() const { return true; }
 
+  /// Whether a thread waits too, rather than doing by itself what it would wait for.
+  virtual bool waits_on_threads() const { return true; }
+
   /// Closes it. Returns how a wait ends then, nothing where there is no close.
   virtual std::optional<ending> close() { return {}; }
 

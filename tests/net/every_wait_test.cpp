@@ -486,6 +486,45 @@ class connecting final : public wait_for_operation<connecting> {
   martlet::net::listener open_{martlet::net::endpoint::localhost(0)};
 };
 
+// ---- calls that block
+
+// The pool has one thread for them, and somebody else's call keeps it.
+class calling final : public wait_for_operation<calling> {
+ public:
+  explicit calling(scheduler& pool) : pool_(pool) {}
+
+  auto operation() {
+    return martlet::blocking([this] { ++calls_; });
+  }
+  void prepare() override {
+    may_end_ = is_held_ = false;
+    holder_ = pool_.spawn([this] {
+      await(martlet::blocking([this] {
+        is_held_ = true;
+        while (!may_end_) {
+          std::this_thread::sleep_for(100us);
+        }
+      }));
+    });
+    REQUIRE(eventually([this] { return is_held_.load(); }));
+  }
+  void succeed() override {
+    may_end_ = true;
+    await(holder_.join());
+  }
+  void restore() override { succeed(); }
+  bool is_prompt() const override { return false; }
+  bool waits_on_threads() const override { return false; }
+  bool is_clean() override { return calls_ != 0; }
+
+ private:
+  scheduler& pool_;
+  martlet::base::atomic<bool> may_end_{false};
+  martlet::base::atomic<bool> is_held_{false};
+  martlet::base::atomic<int> calls_{0};
+  martlet::handle<> holder_;
+};
+
 // ---- the table
 
 struct entry {
@@ -524,6 +563,7 @@ constexpr entry table[] = {
     {"a write", make<writing>},
     {"an accept", make<accepting>},
     {"a connect", make<connecting>},
+    {"a blocking call", make<calling>},
 };
 
 bool needs_cancel(fate what) {
@@ -533,8 +573,8 @@ bool needs_cancel(fate what) {
 
 TEST_SUITE("every wait") {
   TEST_CASE("each ends as it should, whoever waits and whoever wakes, and can be waited for again") {
-    scheduler quiet(2);
-    scheduler restless({.workers = 2, .migrate_always = true});
+    scheduler quiet({.workers = 2, .blocking_threads = 1});
+    scheduler restless({.workers = 2, .migrate_always = true, .blocking_threads = 1});
     for (const entry& one : table) {
       for (const auto& named : all_fates) {
         const fate what = named.first;
@@ -552,6 +592,9 @@ TEST_SUITE("every wait") {
               }
               INFO(one.name, " ", said, "; ", text_of(who), " waits, ", text_of(by), " wakes");
               const auto in = one.make(pool);
+              if (who == actor::thread && !in->waits_on_threads()) {
+                continue;
+              }
               check_wait(pool, *in, what, who, by);
             }
           }
