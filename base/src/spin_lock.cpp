@@ -2,13 +2,20 @@
 
 #include <sched.h>
 
+#include <martlet/base/check.hpp>
+
 namespace martlet::base {
 
-void spin_lock::lock_slowly() noexcept {
+void spin_lock::lock_slowly(std::uint8_t seen) noexcept {
+  if (seen == abandoned) {
+    fatal(
+        "something of the parent process (a channel, a tasklet) was used in a child of fork; another thread was in the "
+        "middle of using it when the fork came, so it cannot be used here: make new ones in the child");
+  }
   // The holder may have been taken off its core: after a while the rest of our time slice is its best chance.
   for (int round = 0;; ++round) {
     for (int look = 0; look < 128; ++look) {
-      if (state_.load(relaxed) == 0 && state_.exchange(1, acquire) == 0) {  // [spin.own]
+      if (state_.load(relaxed) == 0 && state_.exchange(held, acquire) == 0) {  // [spin.own]
         return;
       }
       cpu_pause();

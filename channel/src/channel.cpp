@@ -1,5 +1,7 @@
 #include <martlet/channel/channel.hpp>
 
+#include <martlet/base/fork.hpp>
+
 namespace martlet::detail {
 namespace {
 
@@ -15,7 +17,33 @@ wait_node* end_all(wait_list& list, std::size_t& count, wait_core& core, wait_no
   return chain;
 }
 
+// Where a frame has the address of what destroys it.
+constinit char mark = 0;
+
+// Whoever waited in a channel was left in the parent. The nodes lay on stacks that may be used again here.
+constinit base::fork_hook hook{
+    .order = 35,
+    .before = []() noexcept {},
+    .in_parent = []() noexcept {},
+    .in_child =
+        []() noexcept {
+          frames().walk([](free_slot* slot, std::size_t) {
+            if (reinterpret_cast<void**>(slot)[1] != &mark) {
+              return;
+            }
+            auto& core = *reinterpret_cast<channel_core*>(reinterpret_cast<std::byte*>(slot) + tasklet::frame_offset);
+            std::construct_at(&core.senders);
+            std::construct_at(&core.receivers);
+            core.sender_count = core.receiver_count = 0;
+          });
+        }};
+
 }  // namespace
+
+void mark_as_channel(void* slot) noexcept {
+  static_cast<void**>(slot)[1] = &mark;
+  base::register_fork_hook(hook);
+}
 
 void channel_core::close() noexcept {
   lock_.lock();

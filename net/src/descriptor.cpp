@@ -1,6 +1,7 @@
 #include "descriptor.hpp"
 
 #include <cerrno>
+#include <memory>
 #include <mutex>
 
 #include <poll.h>
@@ -57,8 +58,11 @@ void descriptor_pool::give_back(descriptor* unused) noexcept {
 }
 
 void descriptor_pool::forget_homes() noexcept {
-  lock_.unlock();  // whoever held one in the parent does not exist here
   walk([](descriptor& d) {
+    for (direction* way : {&d.in, &d.out}) {
+      way->lock_.unlock();               // whoever held it in the parent does not exist here
+      std::construct_at(&way->waiting);  // and nobody waits
+    }
     d.home_lock.unlock();
     d.home = nullptr;
   });

@@ -82,6 +82,10 @@ class descriptor_pool {
   descriptor* take(int fd);
   void give_back(descriptor* unused) noexcept;
 
+  /// Takes its lock, so that the copy that a child of fork gets is whole, and lets go of it.
+  void hold() noexcept { lock_.lock(); }
+  void let_go() noexcept { lock_.unlock(); }
+
   /// Makes every descriptor register again when somebody waits for it next. For a child of fork, in which nobody runs.
   void forget_homes() noexcept;
 

@@ -8,11 +8,11 @@
 #include <mutex>
 #include <thread>
 
-#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <martlet/base/fork.hpp>
 #include <martlet/base/signals.hpp>
 #include <martlet/base/spin_lock.hpp>
 #include <martlet/scheduler/driver.hpp>
@@ -43,15 +43,28 @@ int wait_for_events(int epoll, epoll_event* events, base::instant deadline) noex
 // The set of all plain threads; made when the first of them waits, never destroyed.
 constinit base::atomic<epoll_set*> of_plain_threads{nullptr};
 
+constinit base::spin_lock making;  // of the set of plain threads
+
 // A child of fork has none of our threads, and shares its epolls with the parent: it begins anew, and must not take
 // the parent's descriptors out of them.
-void begin_anew_after_fork() {
-  static const int registered = ::pthread_atfork(nullptr, nullptr, [] {
-    of_plain_threads.store(nullptr, base::relaxed);  // nobody else runs here
-    descriptors().forget_homes();
-  });
-  static_cast<void>(registered);
-}
+constinit base::fork_hook hook{.order = 20,
+                               .before =
+                                   []() noexcept {
+                                     making.lock();
+                                     descriptors().hold();
+                                   },
+                               .in_parent =
+                                   []() noexcept {
+                                     descriptors().let_go();
+                                     making.unlock();
+                                   },
+                               .in_child =
+                                   []() noexcept {
+                                     of_plain_threads.store(nullptr, base::relaxed);  // nobody else runs here
+                                     descriptors().forget_homes();
+                                     descriptors().let_go();
+                                     making.unlock();
+                                   }};
 
 // Its thread is never ended: others may wait while the process ends.
 void serve_plain_threads(epoll_set& set) {
@@ -66,7 +79,6 @@ void serve_plain_threads(epoll_set& set) {
 epoll_set& set_of_plain_threads() {
   epoll_set* present = of_plain_threads.load(base::acquire);  // [plain.publish]
   if (present == nullptr) {
-    static base::spin_lock making;
     const std::lock_guard guard(making);
     present = of_plain_threads.load(base::relaxed);  // only stored under this lock
     if (present == nullptr) {
@@ -101,7 +113,7 @@ epoll_set::~epoll_set() {
 
 epoll_set* epoll_set::of_this_thread() noexcept {
   try {
-    begin_anew_after_fork();
+    base::register_fork_hook(hook);
     host* here = current_host();
     if (here == nullptr) {
       return &set_of_plain_threads();

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <mutex>
 
+#include <martlet/base/fork.hpp>
 #include <martlet/base/spin_lock.hpp>
 #include <martlet/tasklet/errors.hpp>
 
@@ -11,6 +12,16 @@ namespace {
 
 constinit base::spin_lock listeners_lock;
 constinit failure_listener* first_listener = nullptr;
+
+// The parent's schedulers are no schedulers in a child.
+constinit base::fork_hook hook{.order = 10,
+                               .before = []() noexcept { listeners_lock.lock(); },
+                               .in_parent = []() noexcept { listeners_lock.unlock(); },
+                               .in_child =
+                                   []() noexcept {
+                                     first_listener = nullptr;
+                                     listeners_lock.unlock();
+                                   }};
 
 }  // namespace
 
@@ -34,7 +45,13 @@ std::string text_of(const std::exception_ptr& error) {
   }
 }
 
+bool failure_listener::somebody_listens() noexcept {
+  const std::lock_guard guard(listeners_lock);
+  return first_listener != nullptr;
+}
+
 void failure_listener::begin_listening() noexcept {
+  base::register_fork_hook(hook);
   const std::lock_guard guard(listeners_lock);
   next_ = std::exchange(first_listener, this);
 }

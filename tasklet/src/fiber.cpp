@@ -1,5 +1,6 @@
 #include <martlet/tasklet/fiber.hpp>
 
+#include <martlet/base/fork.hpp>
 #include <martlet/tasklet/task.hpp>
 #include <martlet/tasklet/wait.hpp>
 
@@ -7,6 +8,11 @@ namespace martlet::detail {
 namespace {
 
 constinit stack_pool pool;
+
+constinit base::fork_hook hook{.order = 40,
+                               .before = []() noexcept { pool.hold(); },
+                               .in_parent = []() noexcept { pool.let_go(); },
+                               .in_child = []() noexcept { pool.let_go(); }};
 
 // On the worker's stack, when the fiber has left its own: from here on another worker may run it.
 void after_leaving(void* argument) {
@@ -25,6 +31,8 @@ void after_rotating(void* here) { static_cast<host*>(here)->queues_.leave(); }
 }  // namespace
 
 stack_pool& stacks() noexcept { return pool; }
+
+void keep_stacks_over_forks() noexcept { base::register_fork_hook(hook); }
 
 void leave_fiber(host& here, void* operation, bool (*publish)(void*)) noexcept {
   fiber_core& core = *here.fiber_;

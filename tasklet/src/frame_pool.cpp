@@ -9,8 +9,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <martlet/base/fork.hpp>
 #include <martlet/base/sanitizer.hpp>
 #include <martlet/tasklet/frame.hpp>
+#include <martlet/tasklet/memory_decay.hpp>
 #include <martlet/tasklet/tasklet.hpp>
 
 namespace martlet::detail {
@@ -23,9 +25,67 @@ base::spin_lock& lock_in(std::byte* slot) noexcept {
   return reinterpret_cast<wait_core*>(slot + tasklet::frame_offset)->lock_;
 }
 
+// Nobody is in the middle of trimming at a fork either: he holds the locks of free slots.
+constinit base::fork_hook hook{.order = 30,
+                               .before =
+                                   []() noexcept {
+                                     decay().hold();
+                                     pool.hold();
+                                   },
+                               .in_parent =
+                                   []() noexcept {
+                                     pool.let_go();
+                                     decay().let_go();
+                                   },
+                               .in_child =
+                                   []() noexcept {
+                                     host* here = current_host();
+                                     tasklet* self = here != nullptr ? here->current_.load(base::relaxed) : nullptr;
+                                     pool.abandon(self != nullptr ? &self->word_ : nullptr);
+                                     pool.let_go();
+                                     decay().forget_keeper();
+                                     decay().let_go();
+                                   }};
+
 }  // namespace
 
 frame_pool& frames() noexcept { return pool; }
+
+void frame_pool::hold() noexcept {
+  for (depot& d : depots_) {
+    d.lock.lock();
+  }
+  region_lock_.lock();
+}
+
+void frame_pool::let_go() noexcept {
+  region_lock_.unlock();
+  for (depot& d : depots_) {
+    d.lock.unlock();
+  }
+}
+
+// "Created" is what a tasklet is that nobody runs: no claim succeeds, a cancel does nothing, and a handle that is dropped
+// leaves the frame where it is, with whatever the parent's tasklet had in it.
+void frame_pool::abandon(const base::atomic<std::uintptr_t>* but) noexcept {
+  for (slab* s = slabs_.load(base::relaxed); s != nullptr; s = s->older) {
+    const std::size_t size = frame_class_size(s->index);
+    for (std::uint32_t i = 0; i < s->carved.load(base::relaxed); ++i) {
+      std::byte* slot = s->first + i * size;
+      auto& record = *reinterpret_cast<tasklet*>(slot + tasklet::frame_offset);  // or a channel's core: a lock, no word
+      if ((s->is_free[i / 64] >> i % 64 & 1) != 0) {
+        record.lock_.free_if_held();  // by a canceller that came too late
+        continue;
+      }
+      record.lock_.abandon_if_held();
+      auto& word = reinterpret_cast<free_slot*>(slot)->word;
+      const tag now = tasklet::tag_of(word.load(base::relaxed));
+      if (&word != but && (now == tag::runnable || now == tag::parked || now == tag::select)) {
+        word.store(tasklet::bits(tag::created), base::relaxed);
+      }
+    }
+  }
+}
 
 std::byte* frame_pool::map(std::size_t bytes) {
   const std::lock_guard guard(region_lock_);
@@ -131,6 +191,7 @@ void frame_pool::slab::touch(const std::byte* from, std::size_t bytes) noexcept 
 }
 
 frame_pool::chain frame_pool::take(std::size_t index, std::uint32_t most) {
+  base::register_fork_hook(hook);
   depot& d = depots_[index];
   const std::size_t size = frame_class_size(index);
   const std::lock_guard guard(d.lock);

@@ -496,6 +496,18 @@ stack_pool_counts stack_pool::counts() const noexcept {
   return sum;
 }
 
+void stack_pool::hold() noexcept {
+  for (size_class& one : classes_) {
+    one.lock.lock();
+  }
+}
+
+void stack_pool::let_go() noexcept {
+  for (size_class& one : classes_) {
+    one.lock.unlock();
+  }
+}
+
 void stack_pool::unmap() noexcept {
   if (const std::size_t taken = counts().taken; taken != 0) {
     base::fatal("stack_pool::unmap was called while ", taken, " stacks were taken; give them back first");

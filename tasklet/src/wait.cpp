@@ -8,6 +8,7 @@
 
 #include <martlet/base/check.hpp>
 #include <martlet/base/clock.hpp>
+#include <martlet/base/fork.hpp>
 #include <martlet/tasklet/await.hpp>
 #include <martlet/tasklet/extras.hpp>
 #include <martlet/tasklet/failure.hpp>
@@ -327,10 +328,22 @@ bool claim_timer(thread_waiter& self) noexcept {
 }
 
 void sleep_on_thread(thread_waiter& self) noexcept {
+  // Those who would have woken it were left in the parent.
+  if (base::is_child_of_fork() && self.deadline_ == base::never && !failure_listener::somebody_listens() &&
+      base::is_only_thread()) [[unlikely]] {
+    self.is_endless_ = true;
+    request_cancel(&self.record_);
+  }
   if (!self.sleep() && !claim_timer(self)) {
     self.deadline_ = base::never;  // a wake-up was first and is on its way
     self.sleep();
   }
+}
+
+void refuse_endless_wait() {
+  throw misuse(
+      "await: this is the child of a fork, which has one thread and no scheduler, so this wait would never end; the "
+      "tasklets of the parent stayed there: make a new martlet::scheduler, and new channels, in the child");
 }
 
 void refuse_await_in_coroutine() noexcept {

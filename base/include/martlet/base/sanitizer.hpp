@@ -34,6 +34,13 @@
 #endif
 #if MARTLET_TSAN
 #include <sanitizer/tsan_interface.h>
+
+extern "C" {
+void AnnotateIgnoreReadsBegin(const char* file, int line);
+void AnnotateIgnoreReadsEnd(const char* file, int line);
+void AnnotateIgnoreWritesBegin(const char* file, int line);
+void AnnotateIgnoreWritesEnd(const char* file, int line);
+}
 #endif
 
 namespace martlet::base {
@@ -109,6 +116,22 @@ inline void tsan_destroy_fiber([[maybe_unused]] void* fiber) noexcept {
 [[gnu::always_inline]] inline void tsan_will_switch([[maybe_unused]] void* fiber) noexcept {
 #if MARTLET_TSAN
   __tsan_switch_to_fiber(fiber, 0);
+#endif
+}
+
+/// Has TSan overlook what this thread does until `tsan_look_again`: in a child of fork it takes the parent's threads for
+/// alive.
+inline void tsan_look_away() noexcept {
+#if MARTLET_TSAN
+  AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+  AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+#endif
+}
+
+inline void tsan_look_again() noexcept {
+#if MARTLET_TSAN
+  AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+  AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
 #endif
 }
 

@@ -22,20 +22,38 @@ class spin_lock {
   spin_lock& operator=(const spin_lock&) = delete;
 
   void lock() noexcept {
-    if (state_.exchange(1, acquire) != 0) [[unlikely]] {  // [spin.own] model
-      lock_slowly();
+    if (const std::uint8_t seen = state_.exchange(held, acquire); seen != 0) [[unlikely]] {  // [spin.own] model
+      lock_slowly(seen);
     }
   }
 
   /// Returns   false when somebody holds it.
   bool try_lock() noexcept {
-    return state_.load(relaxed) == 0 && state_.exchange(1, acquire) == 0;  // [spin.own]; the load only saves a write
+    return state_.load(relaxed) == 0 && state_.exchange(held, acquire) == 0;  // [spin.own]; the load only saves a write
   }
 
   void unlock() noexcept { state_.store(0, release); }  // [spin.own]
 
+  /// Says, in a child of fork, that whoever holds it exists in the parent only: what it guards may be half changed, so
+  /// that locking it stops the program with a sentence.
+  void abandon_if_held() noexcept {
+    if (state_.load(relaxed) == held) {
+      state_.store(abandoned, relaxed);  // nobody else runs
+    }
+  }
+
+  /// Frees it, in a child of fork, where whoever holds it cannot have changed anything.
+  void free_if_held() noexcept {
+    if (state_.load(relaxed) != 0) {
+      state_.store(0, relaxed);  // nobody else runs
+    }
+  }
+
  private:
-  void lock_slowly() noexcept;
+  static constexpr std::uint8_t held = 1;
+  static constexpr std::uint8_t abandoned = 2;
+
+  void lock_slowly(std::uint8_t seen) noexcept;
 
   atomic<std::uint8_t> state_{0};
 };

@@ -49,6 +49,10 @@ struct channel_core : wait_core {
   std::size_t count = 0;
 };
 
+/// Lets whoever walks the slabs know a channel's core from a free slot: in a child of fork nobody waits in it any more.
+void mark_as_channel(void* slot) noexcept;
+inline void unmark_channel(void* slot) noexcept { static_cast<void**>(slot)[1] = nullptr; }
+
 /// A wait in a channel.
 struct channel_wait : wait_node {
   explicit channel_wait(channel_core& in) noexcept : channel(&in) {}
@@ -171,6 +175,7 @@ class channel {
   /// Takes     how many values it holds that nobody has received yet.
   /// Throws    std::bad_alloc.
   explicit channel(std::size_t capacity = 0) : core_(capacity) {
+    detail::mark_as_channel(slot());
     if (capacity != 0) {
       core_->buffer = std::allocator<T>().allocate(capacity);
     }
@@ -190,6 +195,7 @@ class channel {
     if (values != nullptr) {
       std::allocator<T>().deallocate(values, core_->capacity);
     }
+    detail::unmark_channel(slot());
   }
 
   /// Sends a value.
@@ -268,6 +274,8 @@ class channel {
   std::default_sentinel_t end() const noexcept { return {}; }
 
  private:
+  void* slot() const noexcept { return reinterpret_cast<std::byte*>(&*core_) - detail::tasklet::frame_offset; }
+
   detail::core_slot<detail::channel_core> core_;
 };
 

@@ -55,6 +55,7 @@ struct thread_waiter {
   base::futex_word flag_{0};
   base::instant deadline_ = base::never;  // a timer case of the operation puts its time here
   wait_node* timer_ = nullptr;            // and its node, which is completed when the time comes
+  bool is_endless_ = false;               // nobody can ever wake it: it was cancelled
 };
 
 /// Claims a thread's own wait for the timer whose time has come; false when another wake-up was first.
@@ -68,12 +69,22 @@ void require_fiber();
 
 void sleep_on_thread(thread_waiter& self) noexcept;
 
+/// Throws `misuse`: the only thread of a child of fork waited for what only the parent has.
+[[noreturn]] void refuse_endless_wait();
+
 // The waiter lives until `finish` has taken back what other cases of a select have entered.
 template <class Op>
 [[gnu::noinline]] auto wait_on_thread(Op& op) -> decltype(op.finish()) {
   thread_waiter self;
   if (op.prepare(&self.record_) && op.publish()) {
     sleep_on_thread(self);
+    if (self.is_endless_) [[unlikely]] {
+      try {
+        static_cast<void>(op.finish());
+      } catch (const cancelled&) {  // the wait has been taken back
+      }
+      refuse_endless_wait();
+    }
   }
   return op.finish();
 }

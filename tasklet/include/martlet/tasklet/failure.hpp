@@ -34,6 +34,9 @@ class failure_listener {
   /// Tells the listener that owns `there`, or stderr when none does any more.
   static void tell(const host* there, const std::exception_ptr& error, site spawned_at) noexcept;
 
+  /// Returns   whether a scheduler lives in this process.
+  static bool somebody_listens() noexcept;
+
  protected:
   ~failure_listener() = default;
   void begin_listening() noexcept;

@@ -29,6 +29,9 @@ namespace detail {
 /// Returns   the process's stacks.
 stack_pool& stacks() noexcept;
 
+/// Keeps them whole over a fork from now on. Cost: one load when they are already.
+void keep_stacks_over_forks() noexcept;
+
 /// What a stackful tasklet has besides its record: a suspended flow of control and its stack.
 struct fiber_core {
   tasklet& who;

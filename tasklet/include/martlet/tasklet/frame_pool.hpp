@@ -108,6 +108,16 @@ class frame_pool {
   /// Returns   a hint: whether there are free slots with pages.
   bool has_resident() const noexcept { return resident_slabs_.load(base::relaxed) != 0; }
 
+  /// Takes every lock, so that the copy that a child of fork gets is whole, and lets go of them.
+  void hold() noexcept;
+  void let_go() noexcept;
+
+  /// Says, in a child of fork and while it is held, that the tasklets of the parent will never run here: their waits are
+  /// not to be won, and what another thread had locked is abandoned.
+  ///
+  /// Takes     the word of the tasklet that forked, which does run here; null for none.
+  void abandon(const base::atomic<std::uintptr_t>* but) noexcept;
+
   /// Calls `visit(slot, size)` for every slot that was ever handed out, free or not.
   template <class Visit>
   void walk(Visit visit) {

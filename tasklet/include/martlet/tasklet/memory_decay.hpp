@@ -46,6 +46,13 @@ class memory_decay {
   /// Returns   how many periods have ended with something to give back.
   std::uint32_t rounds() const noexcept { return rounds_.load(base::relaxed); }
 
+  /// Keeps everybody from trimming over a fork.
+  void hold() noexcept { stepping_.lock(); }
+  void let_go() noexcept { stepping_.unlock(); }
+
+  /// Says, in a child of fork, that the keeper stayed in the parent.
+  void forget_keeper() noexcept { has_keeper_.store(false, base::relaxed); }
+
  private:
   base::atomic<base::instant> next_{base::never};  // when something is to be done
   base::atomic<bool> has_keeper_{false};

@@ -132,6 +132,10 @@ class stack_pool {
   /// Changes the options of a pool that has no stack yet; for tests.
   void set_options(stack_pool_options options) noexcept { options_ = options; }
 
+  /// Takes every lock, so that the copy that a child of fork gets is whole, and lets go of them.
+  void hold() noexcept;
+  void let_go() noexcept;
+
   /// Gives all address space back to the system; for tests. Every stack must have been given back, no other thread
   /// may be inside.
   void unmap() noexcept;

@@ -32,6 +32,8 @@
 /// I3 a record's lock and word outlive the frame: slots are recycled as slots, never unmapped, so that a canceller may
 /// lock a core that died meanwhile, look at the word again, and let go. A free slot whose page goes back to the system
 /// reads as free and unlocked, and nobody holds its lock then (frame_pool.cpp, drop_run).
+/// I4 a tasklet ends (done, failed) only under its record's lock: whoever holds that may look at one that lives without a
+/// handle.
 ///
 /// Memory orders: [word.park] the waiter's node, then its word, seen by a canceller that reads the word; the claimers
 /// see both through the core's lock. [word.finish] the result, then done or failed.
