@@ -39,6 +39,9 @@ class epoll_set {
   /// Ends the present wait, or the next one.
   void interrupt() noexcept;
 
+  /// Returns   the epoll itself, which is readable while there is something to harvest.
+  int event_fd() const noexcept { return epoll_; }
+
   bool is_of_worker() const noexcept { return is_of_worker_; }
   bool is_empty() const noexcept { return count_.load(base::relaxed) == 0; }
 

@@ -16,19 +16,27 @@ reactor::~reactor() {
   });
 }
 
+// `told_` is taken back after the interrupt has been seen, never before: it must not stay true with nothing left in the
+// epoll, since an event loop that watches the epoll would then not be told again.
 void reactor::wait(base::instant deadline) {
-  if (told_.exchange(false, base::acquire)) {  // [reactor.notify]
-    set_.harvest(0);
-    return;
+  set_.harvest(told_.load(base::relaxed) ? 0 : deadline);
+  take_back();
+}
+
+// What was said is looked for in the queues, by the caller.
+void reactor::take_back() noexcept {
+  if (told_.load(base::relaxed)) {  // most looks of a busy worker find that nobody has said anything
+    static_cast<void>(told_.exchange(false, base::acquire));  // [reactor.notify]
   }
-  set_.harvest(deadline);
-  told_.store(false, base::relaxed);  // what was said is looked for in the queues, by the caller
 }
 
 // A neighbour that looks after this worker's sockets may take an interrupt that is meant for the worker, which has come back
 // and sleeps meanwhile: it is told again.
 void reactor::poll() {
-  if (set_.harvest(0) && current_host() != owner_) {
+  const bool was_interrupted = set_.harvest(0);
+  if (current_host() == owner_) {
+    take_back();
+  } else if (was_interrupted) {
     set_.interrupt();
   }
 }

@@ -21,10 +21,13 @@ class reactor final : public driver {
   void poll() override;
   bool is_watching() const noexcept override { return !set_.is_empty(); }
   void notify() noexcept override;
+  int event_fd() const noexcept override { return set_.event_fd(); }
 
   epoll_set& set() noexcept { return set_; }
 
  private:
+  void take_back() noexcept;
+
   const host* const owner_;
   epoll_set set_;
   base::atomic<bool> told_{false};

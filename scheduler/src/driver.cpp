@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include <martlet/tasklet/errors.hpp>
+
 #include "worker.hpp"
 
 namespace martlet::detail {
@@ -13,6 +15,11 @@ driver& driver_of(host& here) noexcept { return *static_cast<worker&>(here).driv
 // `sleep_`. So the first wait on the new driver is told beforehand: it returns at once, and the worker looks again.
 void install_driver(host& here, std::unique_ptr<driver> next) {
   auto& w = static_cast<worker&>(here);
+  if (w.is_guest_ && next->event_fd() < 0) {
+    throw misuse(
+        "install_driver: this worker is a martlet::guest, whose event loop has to watch the driver; give the driver an "
+        "event_fd(), or do this on a worker that is no guest");
+  }
   driver& present = *next;
   w.drivers_.push_back(std::move(next));
   w.driver_.store(&present, base::seq_cst);  // [driver.install] seen by whoever loads driver_ to notify

@@ -1,5 +1,10 @@
 #pragma once
 
+#include <memory>
+
+#include <martlet/base/clock.hpp>
+#include <martlet/scheduler/guest.hpp>
+#include <martlet/scheduler/shutdown.hpp>
 #include <martlet/scheduler/statistics.hpp>
 #include <martlet/tasklet/host.hpp>
 #include <martlet/tasklet/tasklet.hpp>
@@ -19,8 +24,25 @@ class run_queue : public executor {
   /// Enters a tasklet that has not started. `here` is the caller's host, null on a foreign thread.
   virtual void spawn(tasklet* who, host* here) = 0;
 
+  /// Throws `misuse` when what comes from outside is not accepted any more.
+  virtual void admit() const = 0;
+
+  /// Throws `misuse`, in the name of `what`, in a child of fork: none of its threads are here.
+  virtual void require_own_process(const char* what) const = 0;
+  virtual bool is_of_own_process() const noexcept = 0;
+
   /// Runs tasklets on the calling thread, which is no worker, until `who` has ended.
   virtual void run_until(tasklet* who) = 0;
+
+  /// Makes the calling thread a worker that runs tasklets when it is asked to.
+  virtual std::unique_ptr<guest_seat> seat_guest() = 0;
+
+  /// Accepts nothing more from outside, and cancels every tasklet.
+  virtual void stop() = 0;
+
+  /// The same with time: lets tasklets end by themselves until `deadline`, cancels the others, and waits for these for
+  /// `grace`.
+  virtual shutdown_report shutdown(base::instant deadline, std::chrono::nanoseconds grace) = 0;
 
   /// Cancels every tasklet, waits until all have ended, and ends the threads.
   virtual void drain() noexcept = 0;

@@ -59,7 +59,20 @@ scheduler::scheduler(scheduler_options options) {
   queue_ = std::move(threads);
 }
 
-scheduler::~scheduler() { queue_->drain(); }
+// In a child of fork there is nothing to join, and what it owns may be referred to by tasklets that stay as they are.
+scheduler::~scheduler() {
+  if (queue_->is_of_own_process()) {
+    queue_->drain();
+  } else {
+    static_cast<void>(queue_.release());
+  }
+}
+
+void scheduler::stop() { queue_->stop(); }
+
+shutdown_report scheduler::shutdown_until(base::instant deadline, std::chrono::nanoseconds grace) {
+  return queue_->shutdown(deadline, grace);
+}
 
 unsigned scheduler::worker_count() const noexcept { return queue_->width(); }
 
@@ -67,7 +80,8 @@ scheduler_statistics scheduler::statistics() const noexcept { return queue_->sta
 
 void scheduler::run_until(detail::tasklet* who) { queue_->run_until(who); }
 
-void scheduler::refuse_inside(const char* what) {
+void scheduler::require_plain_thread(const char* what) const {
+  queue_->require_own_process(what);
   if (detail::current_host() != nullptr) {
     throw misuse(std::string(what) +
                  ": this thread runs tasklets, and blocking it could block the one that is waited "
@@ -106,6 +120,13 @@ void enter(run_queue* queue, scope_base* owner, tasklet* who, site where) {
       throw misuse("spawn: this thread runs no tasklets; use the spawn of a martlet::scheduler");
     }
     queue = static_cast<run_queue*>(here->executor_);
+  } else if (here == nullptr || here->executor_ != queue) {
+    try {
+      queue->admit();
+    } catch (...) {
+      refuse();
+      throw;
+    }
   }
   if (owner != nullptr) {
     try {

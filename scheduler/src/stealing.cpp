@@ -8,6 +8,7 @@
 #include <martlet/base/asymmetric_fence.hpp>
 #include <martlet/base/signals.hpp>
 #include <martlet/base/topology.hpp>
+#include <martlet/tasklet/fiber.hpp>
 #include <martlet/tasklet/overflow_report.hpp>
 
 #include "report_unhandled.hpp"
@@ -80,6 +81,8 @@ stealing::stealing(const scheduler_options& options, std::uint32_t longest_inter
       side_(static_cast<unsigned>(options.blocking_threads), options.blocking_idle),
       outermost_(std::make_unique<outermost>(*this)) {
   base::prepare_asymmetric_fences();
+  base::register_fork_hook(hook_);
+  keep_stacks_over_forks();
   const unsigned all = threads_wanted_ + static_cast<unsigned>(options.lent_threads);
   places_ = places_of_workers(options, threads_wanted_);
   workers_.reserve(all);
@@ -161,17 +164,27 @@ void stealing::spawn(tasklet* who, host* here) {
     }
   }
   who->host_.store(w != nullptr ? w : workers_.front().get(), base::relaxed);
-  if (draining_.load(base::relaxed)) [[unlikely]] {
-    who->cancel_.store(cancel::asked, base::relaxed);
-  }
   who->word_.store(tasklet::bits(tag::runnable),
-                   base::release);  // [word.spawn] the record, for whoever walks the slabs
+                   base::release);  // [word.spawn] [end.look] the record, for whoever walks the slabs
+  base::light_fence();
+  if (phase_.load(base::relaxed) > phase::closed) [[unlikely]] {  // [end.look]
+    spawn_late(who);
+  }
   if (w != nullptr) {
     w->put_fresh(who);
     share(*w);
   } else {
     inject(who);
   }
+}
+
+// What is spawned inside while everything is cancelled is cancelled too.
+void stealing::spawn_late(tasklet* who) {
+  if (phase_.load(base::relaxed) == phase::forked) {
+    who->word_.store(tasklet::bits(tag::failed), base::relaxed);  // it never started; its handle destroys it
+    require_own_process("spawn");
+  }
+  who->cancel_.fetch_or(cancel::asked, base::relaxed);  // it is in no queue yet
 }
 
 // Apart, so that the queue's code does not weigh on the callers' common path. Once the tasklet is in the queue it may run
@@ -208,32 +221,40 @@ void stealing::share(worker& w) noexcept {
 }
 
 // A waker that finds nobody asleep has held the search for a moment. Who went to sleep in that moment has not looked at what
-// is offered, and another waker has left the waking to it: so it looks for sleepers once more (README.md, W4).
+// is offered, and another waker has left the waking to it: so it looks for sleepers once more (README.md, W4). A guest is
+// told and counts as awake, but is not relied on: the search is not left to it.
 void stealing::wake_one(worker* waker) noexcept {
+  using state = worker::sleep_state;
+  bool told_guest = false;
   do {
     if (idle_.load(base::seq_cst) == 0 || searching_.load(base::seq_cst) != 0) {  // [sleep.look] [search.end]
       return;
     }
-    std::uint32_t nobody = 0;
-    if (!searching_.compare_exchange_strong(nobody, 1, base::seq_cst)) {
+    std::uint32_t nobody_searches = 0;
+    if (!searching_.compare_exchange_strong(nobody_searches, 1, base::seq_cst)) {
       return;
     }
     for (auto& w : workers_) {
       auto now = w->sleep_.load(base::relaxed);
-      if (now != worker::sleep_state::awake &&
-          w->sleep_.compare_exchange_strong(now, worker::sleep_state::awake, base::acq_rel)) {  // [sleep.wake]
-        w->driver_.load(base::acquire)->notify();
-        if (waker != nullptr) {
-          worker::count(waker->count_.wakes);
-        } else {
-          foreign_wakes_.fetch_add(1, base::relaxed);
-        }
+      if (now == state::awake || (now == state::outside && told_guest) ||
+          !w->sleep_.compare_exchange_strong(now, state::awake, base::acq_rel)) {  // [sleep.wake]
+        continue;
+      }
+      w->driver_.load(base::acquire)->notify();
+      if (waker != nullptr) {
+        worker::count(waker->count_.wakes);
+      } else {
+        foreign_wakes_.fetch_add(1, base::relaxed);
+      }
+      if (now != state::outside) {
         return;  // the search is the woken one's now
       }
+      told_guest = true;
     }
     searching_.store(0, base::seq_cst);  // [search.end]
-  } while (std::any_of(workers_.begin(), workers_.end(), [](const auto& w) {
-    return w->sleep_.load(base::seq_cst) != worker::sleep_state::awake;  // [sleep.look]
+  } while (std::any_of(workers_.begin(), workers_.end(), [told_guest](const auto& w) {
+    const auto now = w->sleep_.load(base::seq_cst);  // [sleep.look]
+    return now != state::awake && !(now == state::outside && told_guest);
   }));
 }
 
@@ -295,9 +316,6 @@ void stealing::loop(worker& w) {
         w.handoff_ = nullptr;
         ready(who, who->root(), &w, turn::next);
       }
-      if (command_.load(base::relaxed) != command::run) {
-        obey(w);
-      }
       if (must_end(w)) {
         w.until_look_ = 1;
         return;
@@ -318,6 +336,26 @@ void stealing::loop(worker& w) {
       }
     }
     dispatch(w, who);
+  }
+}
+
+// The loop of a thread that has more to do than this.
+//
+// Takes     whom to run first, null for whoever is next.
+// Returns   true when it is time to look around, false when there is nothing left to run before that.
+bool stealing::run_turns(worker& w, tasklet* who) {
+  for (;;) {
+    if (who == nullptr) {
+      who = w.handoff_ != nullptr ? std::exchange(w.handoff_, nullptr) : w.take_local();
+      if (who == nullptr) {
+        return false;
+      }
+    }
+    dispatch(w, who);
+    who = nullptr;
+    if (--w.until_look_ == 0) {
+      return true;
+    }
   }
 }
 

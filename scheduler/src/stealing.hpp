@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <martlet/base/atomic.hpp>
+#include <martlet/base/fork.hpp>
 #include <martlet/base/futex.hpp>
 #include <martlet/base/injector.hpp>
 #include <martlet/base/topology.hpp>
@@ -34,7 +35,13 @@ class stealing : public run_queue, private failure_listener {
   void ready(tasklet* who, tasklet* root, host* here, turn when) noexcept override;
   tasklet* rotate(tasklet* who, tasklet* root, host& here) noexcept override;
   void spawn(tasklet* who, host* here) override;
+  void admit() const override;
+  void require_own_process(const char* what) const override;
+  bool is_of_own_process() const noexcept override { return generation_ == base::process_generation(); }
   void run_until(tasklet* who) override;
+  std::unique_ptr<guest_seat> seat_guest() override;
+  void stop() override;
+  shutdown_report shutdown(base::instant deadline, std::chrono::nanoseconds grace) override;
   void drain() noexcept override;
   side_pool& side() noexcept override { return side_; }
   unsigned width() const noexcept override { return threads_wanted_; }
@@ -61,22 +68,39 @@ class stealing : public run_queue, private failure_listener {
   virtual tasklet* take_first(worker& w);
 
  private:
-  enum class command : std::uint32_t { run, pause, stop };
+  enum class command : std::uint32_t { run, stop, forked };
+  enum class phase : std::uint32_t { open, closed, cancelling, forked };
+
+  // Who watches: nobody, a worker, or a guest for want of a worker. A worker takes over from a guest.
+  static constexpr std::uint32_t nobody = 0;
+  static constexpr std::uint32_t a_worker = 1;
+  static constexpr std::uint32_t a_guest = 2;
 
   static constexpr base::instant shortest_nap = 50'000;
   static constexpr base::instant longest_nap = 1'000'000;
   static constexpr base::instant longest_watch = 400'000;  // it takes two to see that a worker has not moved
 
+  class seat;
+
   void thread_main(worker& w);
+  worker& lend(const char* what);
   void occupy(worker& w);
   void vacate(worker& w);
+  void leave_behind(worker& w);
   void loop(worker& w);
+  bool run_turns(worker& w, tasklet* who);
   static void begin_turn(worker& w, tasklet* root) noexcept;
   static bool resume_transferred(worker& w) noexcept;
   static void dispatch(worker& w, tasklet* who) noexcept;
-  void obey(worker& w);
-  bool must_end(const worker& w) const noexcept { return w.leave_ || command_.load(base::acquire) == command::stop; }
+  bool must_end(const worker& w) const noexcept {
+    return w.leave_ || (command_.load(base::acquire) != command::run && obeys(w));
+  }
+  bool obeys(const worker& w) const noexcept;
   void tell(command what) noexcept;
+  void left_by_fork(worker& w) noexcept;
+  static void after_fork_in_child() noexcept;
+  static base::fork_hook hook_;
+  void spawn_late(tasklet* who);
 
   tasklet* look_around(worker& w);
   void attend(worker& w, bool poll);
@@ -84,7 +108,14 @@ class stealing : public run_queue, private failure_listener {
   base::instant next_event(const worker& w) const noexcept;
 
   tasklet* find(worker& w);
+  void begin_finding(worker& w) noexcept;
+  void end_finding(worker& w, tasklet* who) noexcept;
+  base::instant lie_down(worker& w);
+  tasklet* get_up(worker& w);
+  bool take_watch(worker& w) noexcept;
+  void give_up_watch(worker& w) noexcept;
   tasklet* search(worker& w);
+  tasklet* search_once(worker& w);
   tasklet* take_foreign(worker& w);
   tasklet* take_injected();
   tasklet* steal(worker& w);
@@ -94,7 +125,7 @@ class stealing : public run_queue, private failure_listener {
   void end_search(worker& w) noexcept;
   void settle_meter(worker& w) noexcept;
   bool somebody_works() const noexcept;
-  bool needs_watcher() const noexcept;
+  bool needs_watcher(const worker& w) const noexcept;
   void note_ticks(worker& w) const noexcept;
   bool tidy() noexcept;
   void keep_watch(worker& w) noexcept;
@@ -102,15 +133,25 @@ class stealing : public run_queue, private failure_listener {
   void inject(tasklet* who) noexcept;
   void share(worker& w) noexcept;
   void share_with_idle(worker& w) noexcept;
+
+  template <class Visit, class Then>
+  void for_each_alive(Visit visit, Then then);
   void cancel_all() noexcept;
+  std::vector<survivor> survivors();
+  bool nobody_alive() noexcept;
   bool all_ended() const noexcept;
+  void go_to(phase next) noexcept;
+  void man_left_workers();
+  bool wait_for_end(base::instant deadline);
+  void end_threads() noexcept;
 
   const scheduler_options options_;
   const unsigned threads_wanted_;
   const std::uint32_t longest_interval_;
   const bool is_alone_;  // one worker and nobody lends another: nobody to share with
   const std::uint64_t cycles_per_us_;
-  std::vector<base::processor> places_;  // where workers are pinned; empty when they are not
+  std::vector<base::processor> places_;                          // where workers are pinned; empty when they are not
+  const std::uint32_t generation_ = base::process_generation();  // of the process that it was made in
   std::vector<std::unique_ptr<worker>> workers_;
   std::vector<std::thread> threads_;
   base::injector<tasklet*> injector_;
@@ -129,14 +170,15 @@ class stealing : public run_queue, private failure_listener {
   alignas(128) base::atomic<std::uint32_t> searching_{0};
   patience patience_;  // of whoever holds the search
   base::atomic<std::uint32_t> napping_{0};
-  base::atomic<std::uint32_t> running_{0};     // threads in the loop that are not paused
+  base::atomic<std::uint32_t> running_{0};     // threads in the loop, and guests
   base::atomic<std::uint64_t> not_before_{0};  // in cycles: stealing does not pay until then
   base::atomic<std::uint32_t> visitors_{0};    // threads of others that are handing work in
   base::atomic<std::uint64_t> foreign_spawned_{0};
   base::atomic<std::uint64_t> foreign_wakes_{0};
-  base::futex_word changed_{0};  // raised when a worker pauses or leaves
-  base::futex_word resumed_{0};  // raised when the command changes
-  base::atomic<bool> draining_{false};
+  base::futex_word changed_{0};  // raised when a worker leaves
+  base::atomic<phase> phase_{phase::open};
+  std::mutex ending_;                       // one thread at a time ends it
+  bool is_over_ = false;                    // under it: the threads have been joined
   base::atomic<std::uint32_t> tidied_{0};   // which round of the memory's decay the queues have seen
   base::atomic<std::uint32_t> orphans_{0};  // unoccupied lent workers that still have timers or sockets
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include <martlet/base/asymmetric_fence.hpp>
 #include <martlet/tasklet/memory_decay.hpp>
@@ -21,20 +22,11 @@ constexpr std::uint32_t steal_cap = 128;
 // The sleep protocol is proved in README.md. A waker: work, then idle_ and searching_. A sleeper: idle_, sleep_, then
 // the places where work may be.
 tasklet* stealing::find(worker& w) {
-  if (w.detach_ != nullptr) {
-    w.detach_(w);
-  }
-  w.current_.store(nullptr, base::relaxed);
-  settle_meter(w);
-  w.has_search_ = false;
-  w.is_finding_ = true;
-  idle_.fetch_add(1, base::seq_cst);  // [sleep.look]
+  begin_finding(w);
   tasklet* who = nullptr;
-  base::instant nap = shortest_nap;
-  unsigned idle_naps = 0;  // how many more, while nobody works
   bool is_first = true;
-  bool has_tidied = false;  // was awake for the sake of free memory only
-  while (!must_end(w) && command_.load(base::relaxed) == command::run) {
+  w.has_tidied_ = false;
+  while (!must_end(w)) {
     if (is_first || w.has_search_) {
       who = search(w);
       if (who != nullptr) {
@@ -42,51 +34,33 @@ tasklet* stealing::find(worker& w) {
       }
     }
     is_first = false;
-    std::uint32_t nobody = 0;
-    const bool naps = !is_alone_ && (idle_naps != 0 || somebody_works()) &&
-                      napping_.compare_exchange_strong(nobody, 1, base::seq_cst);
-    w.sleep_.store(naps ? worker::sleep_state::napping : worker::sleep_state::asleep, base::seq_cst);  // [sleep.look]
-    if (!sees_work(w) && (naps || !needs_watcher())) {
-      const base::instant kept = naps ? base::never : decay().keep();
-      base::instant deadline = std::min(next_event(w), kept);
-      if (naps) {
-        deadline = std::min(deadline, base::now() + nap);
-      }
-      if (!has_tidied) {
-        worker::count(naps ? w.count_.naps : w.count_.sleeps);
-      }
-      if (deadline == base::never || deadline > base::now()) {
-        w.driver_.load(base::relaxed)->wait(deadline);
-      }
-      decay().rested(kept);
+    if (const base::instant deadline = lie_down(w); deadline != 0) {
+      w.driver_.load(base::relaxed)->wait(deadline);
     }
-    // Whoever set us awake handed us the search with it.
-    w.has_search_ = w.sleep_.exchange(worker::sleep_state::awake, base::acq_rel) == worker::sleep_state::awake;
-    if (w.has_search_) {  // it may have been woken to be the watcher
-      idle_naps = most_idle_naps;
-      nap = shortest_nap;
-    }
-    attend(w, false);
-    attend_orphans(w);
-    who = w.take_local();
-    if (who == nullptr) {
-      who = take_foreign(w);
-    }
-    if (naps) {
-      if (who == nullptr) {
-        who = watch(w);
-      }
-      note_ticks(w);
-      napping_.store(0, base::seq_cst);  // [sleep.watch]
-      const bool is_needed = somebody_works();
-      idle_naps = is_needed ? most_idle_naps : idle_naps - (idle_naps != 0 ? 1 : 0);
-      nap = std::min(2 * nap, is_needed ? longest_watch : longest_nap);
-    }
+    who = get_up(w);
     if (who != nullptr) {
       break;
     }
-    has_tidied = !w.has_search_ && tidy();
+    w.has_tidied_ = !w.has_search_ && tidy();
   }
+  end_finding(w, who);
+  return who;
+}
+
+void stealing::begin_finding(worker& w) noexcept {
+  if (w.detach_ != nullptr) {
+    w.detach_(w);
+  }
+  w.current_.store(nullptr, base::relaxed);
+  settle_meter(w);
+  w.has_search_ = false;
+  w.is_finding_ = true;
+  w.nap_ = shortest_nap;
+  w.idle_naps_ = 0;
+  idle_.fetch_add(1, base::seq_cst);  // [sleep.look]
+}
+
+void stealing::end_finding(worker& w, tasklet* who) noexcept {
   w.is_finding_ = false;
   idle_.fetch_sub(1, base::seq_cst);  // [sleep.watch]
   if (w.has_search_) {
@@ -96,7 +70,82 @@ tasklet* stealing::find(worker& w) {
     keep_watch(w);
   }
   w.until_look_ = 1;  // after a sleep the clock has moved
+}
+
+// Says that it sleeps, and looks once more.
+//
+// Returns   until when it may sleep; 0 when it must not.
+base::instant stealing::lie_down(worker& w) {
+  if (w.is_guest_ && needs_watcher(w)) {
+    wake_one(&w);  // better than to rely on an event loop
+  }
+  w.naps_ = !is_alone_ && (w.idle_naps_ != 0 || somebody_works()) && take_watch(w);
+  w.sleep_.store(w.is_guest_ ? worker::sleep_state::outside
+                 : w.naps_   ? worker::sleep_state::napping
+                             : worker::sleep_state::asleep,
+                 base::seq_cst);  // [sleep.look]
+  // Told to end, too: what a driver was told may have been taken back by a look at the sockets since this was asked last.
+  if (must_end(w) || sees_work(w) || (!w.naps_ && needs_watcher(w))) {
+    return 0;
+  }
+  // An event loop may come late, so a guest keeps the memory's time only where nobody else could.
+  w.kept_ = w.naps_ || (w.is_guest_ && threads_wanted_ != 0) ? base::never : decay().keep();
+  base::instant deadline = std::min(next_event(w), w.kept_);
+  if (w.naps_) {
+    deadline = std::min(deadline, base::now() + w.nap_);
+  }
+  if (!w.has_tidied_) {
+    worker::count(w.naps_ ? w.count_.naps : w.count_.sleeps);
+  }
+  return deadline == base::never || deadline > base::now() ? deadline : 0;
+}
+
+// Takes what came meanwhile.
+tasklet* stealing::get_up(worker& w) {
+  decay().rested(std::exchange(w.kept_, base::never));
+  // Whoever set us awake handed us the search with it, if we are no guest.
+  const bool was_woken = w.sleep_.exchange(worker::sleep_state::awake, base::acq_rel) == worker::sleep_state::awake;
+  w.has_search_ = was_woken && !w.is_guest_;
+  if (was_woken) {  // it may have been woken to be the watcher
+    w.idle_naps_ = most_idle_naps;
+    w.nap_ = shortest_nap;
+  }
+  attend(w, false);
+  attend_orphans(w);
+  tasklet* who = w.take_local();
+  if (who == nullptr) {
+    who = take_foreign(w);
+  }
+  if (w.naps_) {
+    if (who == nullptr) {
+      who = watch(w);
+    }
+    note_ticks(w);
+    give_up_watch(w);
+    const bool is_needed = somebody_works();
+    w.idle_naps_ = is_needed ? most_idle_naps : w.idle_naps_ - (w.idle_naps_ != 0 ? 1 : 0);
+    w.nap_ = std::min(2 * w.nap_, is_needed ? longest_watch : longest_nap);
+  }
   return who;
+}
+
+bool stealing::take_watch(worker& w) noexcept {
+  std::uint32_t held = nobody;
+  if (w.is_guest_) {
+    return napping_.compare_exchange_strong(held, a_guest, base::seq_cst);
+  }
+  return napping_.compare_exchange_strong(held, a_worker, base::seq_cst) ||
+         (held == a_guest && napping_.compare_exchange_strong(held, a_worker, base::seq_cst));
+}
+
+void stealing::give_up_watch(worker& w) noexcept {
+  w.naps_ = false;
+  if (!w.is_guest_) {
+    napping_.store(nobody, base::seq_cst);  // [sleep.watch]
+  } else {
+    std::uint32_t held = a_guest;                                   // unless a worker has taken over
+    napping_.compare_exchange_strong(held, nobody, base::seq_cst);  // [sleep.watch]
+  }
 }
 
 // Gives some memory back that nobody has needed for a while, ours and the process's.
@@ -121,8 +170,12 @@ bool stealing::somebody_works() const noexcept {
 }
 
 // Those who work may stay inside one tasklet for long, so somebody has to watch their queues and timers.
-bool stealing::needs_watcher() const noexcept {
-  return !is_alone_ && somebody_works() && napping_.load(base::seq_cst) == 0;  // [sleep.watch]
+bool stealing::needs_watcher(const worker& w) const noexcept {
+  if (is_alone_ || !somebody_works()) {
+    return false;
+  }
+  const std::uint32_t watching = napping_.load(base::seq_cst);  // [sleep.watch]
+  return watching == nobody || (watching == a_guest && !w.is_guest_);
 }
 
 // A worker that goes back to work may stay inside one tasklet for long, and so may those that work already. What is
@@ -145,8 +198,8 @@ void stealing::keep_watch(worker& w) noexcept {
 // work.
 tasklet* stealing::search(worker& w) {
   if (!w.has_search_) {
-    std::uint32_t nobody = 0;
-    if (!searching_.compare_exchange_strong(nobody, 1, base::seq_cst)) {
+    std::uint32_t nobody_searches = 0;
+    if (!searching_.compare_exchange_strong(nobody_searches, 1, base::seq_cst)) {
       return take_foreign(w);
     }
     w.has_search_ = true;
@@ -185,6 +238,21 @@ tasklet* stealing::search(worker& w) {
     for (int i = 0; i < 8; ++i) {
       base::cpu_pause();
     }
+  }
+  end_search(w);
+  return who;
+}
+
+// One look at all that others have, for a guest, whose loop has other things to do than to spin.
+tasklet* stealing::search_once(worker& w) {
+  std::uint32_t nobody_searches = 0;
+  if (!searching_.compare_exchange_strong(nobody_searches, 1, base::seq_cst)) {
+    return take_foreign(w);
+  }
+  w.has_search_ = true;
+  tasklet* who = take_foreign(w);
+  if (who == nullptr) {
+    who = steal(w);
   }
   end_search(w);
   return who;

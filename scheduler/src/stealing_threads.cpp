@@ -1,19 +1,14 @@
 #include "stealing.hpp"
 
-#include <algorithm>
-#include <cstdint>
 #include <optional>
 
 #include <martlet/base/signal_stack.hpp>
-#include <martlet/base/signals.hpp>
 #include <martlet/tasklet/context.hpp>
-#include <martlet/tasklet/frame_pool.hpp>
+#include <martlet/tasklet/errors.hpp>
 #include <martlet/tasklet/handle.hpp>
 
-// Threads that come and go, and the end of all of them.
+// Threads that come and go.
 namespace martlet::detail {
-
-// ---- threads that come and go
 
 void stealing::occupy(worker& w) {
   w.attended_.lock();
@@ -77,152 +72,64 @@ struct way_out {
 
 }  // namespace
 
-void stealing::run_until(tasklet* who) {
+// Finds a place for the calling thread, on behalf of `what`.
+worker& stealing::lend(const char* what) {
+  require_own_process(what);
   if (current_host() != nullptr) {
-    throw misuse("run_here: this thread is a worker already; await the handle instead");
+    throw misuse(std::string(what) + ": this thread runs tasklets already; await the handle instead");
   }
-  worker* lent = nullptr;
   for (auto& w : workers_) {
     bool is_free = false;
-    if (w->is_lent_ && w->is_lent_out_.compare_exchange_strong(is_free, true, base::acq_rel)) {
-      lent = w.get();
-      break;
+    if (w->is_lent_ && w->is_lent_out_.compare_exchange_strong(is_free, true, base::acq_rel)) {  // [lent.place]
+      w->leave_ = false;
+      w->was_lent_ = true;
+      return *w;
     }
   }
-  if (lent == nullptr) {
-    throw misuse("run_here: as many threads as scheduler_options::lent_threads allows are inside already");
+  throw misuse(std::string(what) + ": as many threads as scheduler_options::lent_threads allows are inside already");
+}
+
+// What is ready here is for the others now; whoever looks around serves the timers and the sockets.
+void stealing::leave_behind(worker& w) {
+  while (tasklet* left = w.take_any()) {
+    inject(left);
   }
+  const bool leaves_something = w.timers_->next() != base::never || w.driver_.load(base::relaxed)->is_watching();
+  if (leaves_something && !w.is_orphan_) {
+    w.is_orphan_ = true;
+    orphans_.fetch_add(1, base::relaxed);
+  }
+  vacate(w);
+  if (leaves_something) {
+    wake_one(nullptr);  // those that sleep do not know of these timers
+  }
+  w.is_lent_out_.store(false, base::release);  // [lent.place] the last touch
+}
+
+void stealing::run_until(tasklet* who) {
+  require_own_process("run_here");
+  if (current_host() == nullptr && has_ended(*who)) {
+    return;
+  }
+  worker& lent = lend("run_here");
   carrier here;
-  lent->carrier_ = &here;
-  lent->leave_ = false;
-  lent->was_lent_ = true;
-  way_out out(*lent);
+  lent.carrier_ = &here;
+  way_out out(lent);
   end_operation end(*who);
-  if (end.prepare(&out.record)) {
-    std::optional<base::signal_stack> for_faults;
-    if (options_.report_overflow) {
-      for_faults.emplace();
-    }
-    occupy(*lent);
-    end.publish();
-    loop(*lent);
-    while (tasklet* left = lent->take_any()) {
-      inject(left);
-    }
-    const bool leaves_something =
-        lent->timers_->next() != base::never || lent->driver_.load(base::relaxed)->is_watching();
-    if (leaves_something && !lent->is_orphan_) {
-      lent->is_orphan_ = true;
-      orphans_.fetch_add(1, base::relaxed);
-    }
-    vacate(*lent);
-    if (leaves_something) {
-      wake_one(nullptr);  // those that sleep do not know of these timers
-    }
-  }
-  lent->is_lent_out_.store(false, base::release);
-}
-
-// ---- the end
-
-void stealing::tell(command what) noexcept {
-  command_.store(what, base::seq_cst);
-  resumed_.fetch_add(1, base::release);
-  base::futex_wake(resumed_, INT32_MAX);
-  for (auto& w : workers_) {
-    w->driver_.load(base::acquire)->notify();
-  }
-}
-
-void stealing::obey(worker& w) {
-  if (command_.load(base::acquire) != command::pause) {
+  if (!end.prepare(&out.record)) {
+    lent.is_lent_out_.store(false, base::release);  // [lent.place]
     return;
   }
-  if (w.detach_ != nullptr) {
-    w.detach_(w);  // whoever paused us may need what is attached here
+  std::optional<base::signal_stack> for_faults;
+  if (options_.report_overflow) {
+    for_faults.emplace();
   }
-  running_.fetch_sub(1, base::acq_rel);
-  changed_.fetch_add(1, base::release);
-  base::futex_wake(changed_);
-  for (;;) {
-    const std::uint32_t seen = resumed_.load(base::acquire);
-    if (command_.load(base::acquire) != command::pause) {
-      break;
-    }
-    base::futex_wait(resumed_, seen);
-  }
-  running_.fetch_add(1, base::acq_rel);
-}
-
-// With every worker paused no tasklet of ours runs, ends or begins; one that another scheduler readies only moves into
-// a queue. So its record can be looked at without a handle.
-void stealing::cancel_all() noexcept {
-  frames().walk([this](free_slot* slot, std::size_t) {
-    const auto now = tasklet::tag_of(slot->word.load(base::acquire));
-    if (now != tag::runnable && now != tag::parked && now != tag::select) {
-      return;
-    }
-    auto* who = reinterpret_cast<tasklet*>(reinterpret_cast<std::byte*>(slot) + tasklet::frame_offset);
-    // Only the addresses are compared: a host of another scheduler may be gone by now.
-    if (owns(who->at())) {
-      if (now == tag::runnable) {
-        who->cancel_.fetch_or(cancel::asked, base::relaxed);  // seen by its worker, which waits for us: no fence needed
-      } else {
-        request_cancel(who);
-      }
-    }
-  });
-}
-
-bool stealing::all_ended() const noexcept {
-  // A tasklet is counted as spawned before it can end, so ends first: equal sums mean that nobody was alive between.
-  std::uint64_t ended = 0;
-  std::uint64_t spawned = 0;
-  for (const auto& w : workers_) {
-    ended += w->count_.ended.load(base::acquire);  // [count.end]
-  }
-  spawned = foreign_spawned_.load(base::acquire);
-  for (const auto& w : workers_) {
-    spawned += w->count_.spawned.load(base::acquire);
-  }
-  return ended == spawned;
-}
-
-void stealing::drain() noexcept {
-  if (draining_.exchange(true, base::seq_cst)) {
-    return;
-  }
-  if (!all_ended()) {
-    for (auto& w : workers_) {  // threads that were lent and are gone left work behind
-      if (w->is_lent_ && (w->was_lent_ || threads_.empty())) {
-        w->leave_ = false;
-        const base::signals_blocked quiet;
-        threads_.emplace_back([this, &lent = *w] { thread_main(lent); });
-      }
-    }
-    tell(command::pause);
-    for (;;) {
-      const std::uint32_t seen = changed_.load(base::acquire);
-      if (running_.load(base::acquire) == 0) {
-        break;
-      }
-      base::futex_wait(changed_, seen, base::now() + longest_nap);
-    }
-    cancel_all();
-    tell(command::run);
-    // Looked at rather than told: being told would cost every tasklet's end something for the sake of the last.
-    for (base::instant pause = shortest_nap; !all_ended(); pause = std::min(2 * pause, longest_nap)) {
-      base::futex_wait(changed_, changed_.load(base::relaxed), base::now() + pause);
-    }
-  }
-  tell(command::stop);
-  for (auto& t : threads_) {
-    t.join();
-  }
-  while (visitors_.load(base::acquire) != 0) {  // [visitor.leave]
-    std::this_thread::yield();
-  }
-  side_.stop();  // nobody is left who could call it: each call belongs to a tasklet that has not ended
+  occupy(lent);
+  lent.awaits_way_out_ = true;  // also when the threads are told to end: `out` is queued somewhere
+  end.publish();
+  loop(lent);
+  lent.awaits_way_out_ = false;
+  leave_behind(lent);
 }
 
 scheduler_statistics stealing::statistics() const noexcept {

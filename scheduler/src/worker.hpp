@@ -2,12 +2,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include <martlet/base/atomic.hpp>
 #include <martlet/base/bias_lock.hpp>
 #include <martlet/base/spin_lock.hpp>
 #include <martlet/scheduler/driver.hpp>
+#include <martlet/scheduler/guest.hpp>
 #include <martlet/tasklet/host.hpp>
 
 #include "ring_buffer.hpp"
@@ -86,7 +88,8 @@ class alignas(128) worker final : public host {
 
   // ---- parts
 
-  enum class sleep_state : std::uint32_t { awake, napping, asleep };
+  // `outside`: a guest, whose thread is in an event loop. Whoever wakes it cannot rely on its coming soon.
+  enum class sleep_state : std::uint32_t { awake, napping, asleep, outside };
 
   const base::atomic<std::uint32_t>& idle_;  // of the pool: workers that search, nap or sleep
   const bool is_alone_;                      // nobody to share with, ever
@@ -95,10 +98,14 @@ class alignas(128) worker final : public host {
   base::atomic<bool> is_lent_out_{false};    // run_here has taken it
   bool was_lent_ = false;                    // ever; read when nobody can lend any more
   bool is_orphan_ = false;                   // was left with timers or sockets once
-  bool leave_ = false;                       // a lent thread's way out; set by a tasklet pinned here
-  bool is_finding_ = false;                  // in `find`: has nothing to do
-  bool has_search_ = false;                  // holds the pool's one search
-  bool injected_turn_ = false;               // injected and pinned tasklets take turns
+  bool is_guest_ = false;                    // an event loop drives it
+  guest_seat* seat_ = nullptr;               // then its own; for the guest's thread
+  base::atomic<std::thread::id> guest_thread_{};
+  bool awaits_way_out_ = false;  // a thread in run_here, which does not leave before
+  bool leave_ = false;           // a lent thread's way out; set by a tasklet pinned here
+  bool is_finding_ = false;      // in `find`: has nothing to do
+  bool has_search_ = false;      // holds the pool's one search
+  bool injected_turn_ = false;   // injected and pinned tasklets take turns
 
   base::atomic<std::uint64_t> ticks_{0};  // tasklets resumed; others read it to see whether it moves
   std::uint32_t interval_ = 64;           // ticks between looks at clock, driver and injector
@@ -111,6 +118,13 @@ class alignas(128) worker final : public host {
   struct counters {
     base::atomic<std::uint64_t> spawned{0}, ended{0}, stolen{0}, borrowed{0}, sleeps{0}, naps{0}, wakes{0};
   } count_;
+
+  // Of one that has nothing to do.
+  bool has_tidied_ = false;           // was awake for the sake of free memory only
+  base::instant kept_ = base::never;  // when it means to give memory back
+  bool naps_ = false;                 // holds the watch
+  base::instant nap_ = 0;             // how long its next nap is
+  unsigned idle_naps_ = 0;            // how many more, while nobody works
 
   // The thief's meter.
   std::uint64_t stole_at_ = 0;

@@ -37,6 +37,12 @@ class driver {
   ///
   /// Threads   any.
   virtual void notify() noexcept = 0;
+
+  /// Says what an event loop can watch in the place of a thread that is in `wait` (`martlet::guest`).
+  ///
+  /// Returns   a descriptor that is readable (level-triggered) from when a `wait` would end, but for its deadline, until
+  ///           a `wait` or a `poll` has seen to it; -1 when there is none, and then a guest cannot have this driver.
+  virtual int event_fd() const noexcept { return -1; }
 };
 
 /// Sleeps on a futex.
@@ -73,7 +79,7 @@ driver& driver_of(host& here) noexcept;
 
 /// Gives a worker something else to sleep on. The former driver stays alive, since it may still be notified.
 ///
-/// Throws    std::bad_alloc.
+/// Throws    std::bad_alloc; misuse for one without an `event_fd` where the worker is a guest.
 /// Threads   the worker's own, while it runs a tasklet.
 void install_driver(host& here, std::unique_ptr<driver> next);
 

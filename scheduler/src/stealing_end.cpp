@@ -1,0 +1,341 @@
+#include "stealing.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include <poll.h>
+
+#include <martlet/base/asymmetric_fence.hpp>
+#include <martlet/base/check.hpp>
+#include <martlet/base/signals.hpp>
+#include <martlet/tasklet/errors.hpp>
+#include <martlet/tasklet/extras.hpp>
+#include <martlet/tasklet/frame_pool.hpp>
+#include <martlet/tasklet/handle.hpp>
+
+// How all of it ends: asked to, in time, with the scheduler, or by a fork.
+namespace martlet::detail {
+
+// ---- what is not accepted any more
+
+void stealing::admit() const {
+  require_own_process("spawn");
+  if (phase_.load(base::relaxed) != phase::open) {  // who comes at the same moment may be let in, and is cancelled
+    throw misuse(
+        "spawn: this scheduler was stopped (by stop, shutdown or its end) and takes no more work from outside; spawn "
+        "before that, or make another scheduler");
+  }
+}
+
+void stealing::require_own_process(const char* what) const {
+  if (!is_of_own_process()) {
+    throw misuse(std::string(what) +
+                 ": this scheduler was made by the parent of this process, and its threads stayed there; make a new "
+                 "martlet::scheduler in the child of a fork");
+  }
+}
+
+void stealing::go_to(phase next) noexcept {
+  for (phase now = phase_.load(base::relaxed); now < next;) {
+    if (phase_.compare_exchange_weak(now, next, base::seq_cst)) {  // [end.look]
+      return;
+    }
+  }
+}
+
+// ---- a fork
+
+// Called in the child. A thread that runs a tasklet goes on with it here, alone; once the tasklet waits or ends there is
+// nobody who could do anything sensible.
+void stealing::after_fork_in_child() noexcept {
+  if (host* here = current_host(); here != nullptr) {
+    auto& w = static_cast<worker&>(*here);
+    static_cast<stealing*>(w.executor_)->left_by_fork(w);
+  }
+}
+
+constinit base::fork_hook stealing::hook_{
+    .order = 0, .before = []() noexcept {}, .in_parent = []() noexcept {}, .in_child = &stealing::after_fork_in_child};
+
+void stealing::left_by_fork(worker& w) noexcept {
+  phase_.store(phase::forked, base::relaxed);  // nobody else runs
+  command_.store(command::forked, base::relaxed);
+  w.until_look_ = 1;
+}
+
+// Whether a worker that may not go on leaves the loop now.
+bool stealing::obeys(const worker& w) const noexcept {
+  if (command_.load(base::relaxed) == command::forked) {  // written by this thread
+    base::fatal(
+        "a tasklet called fork, and then waited or ended in the child, where no other tasklet and no worker is: call exec "
+        "or _exit there, or fork on a thread that runs no tasklets");
+  }
+  return !w.awaits_way_out_;
+}
+
+// ---- all tasklets
+
+namespace {
+
+bool is_alive(tag now) noexcept { return now == tag::runnable || now == tag::parked || now == tag::select; }
+
+enum class attempt : std::uint8_t { done, again };
+
+// Ends the present wait of a tasklet that was told to stop; its record is locked, so that it cannot end meanwhile. A core's
+// lock is only tried: others lock a core and then want a record (a select over joins).
+//
+// Takes     where to put whom to make ready.
+attempt try_end_wait(tasklet& who, tasklet*& wake) noexcept {
+  auto word = who.word_.load(base::acquire);  // [word.park]
+  if (tasklet::tag_of(word) == tag::select) {
+    if (!who.word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::acq_rel)) {  // [select.claim]
+      return attempt::again;
+    }
+    wake = who.leaf();
+  } else if (tasklet::tag_of(word) == tag::parked) {
+    auto* core = reinterpret_cast<wait_core*>(word & ~tag_mask);
+    if (core == &who) {
+      return attempt::done;  // it joins itself, and its lock is ours: nobody can help it
+    }
+    if (!core->lock_.try_lock()) {
+      return attempt::again;
+    }
+    const bool ours = who.word_.load(base::relaxed) == word;
+    if (ours) {
+      who.word_.store(tasklet::bits(tag::runnable), base::relaxed);
+      wake = who.leaf();
+    }
+    core->lock_.unlock();
+    return ours ? attempt::done : attempt::again;
+  }
+  return attempt::done;
+}
+
+attempt try_to_stop(tasklet& who, tasklet*& wake) noexcept {
+  if (!tell_to_stop(&who, cancel::asked)) {
+    return attempt::done;  // it stands behind a shield, or another canceller sees to it
+  }
+  const attempt result = try_end_wait(who, wake);
+  who.cancel_.fetch_and(static_cast<std::uint16_t>(~cancel::looking), base::release);  // [cancel.shield]
+  return result;
+}
+
+}  // namespace
+
+// Calls `visit(record)` for each tasklet of ours that has not ended, and `then()` without the lock. A tasklet ends under its
+// record's lock, so it is there while `visit` runs, without a handle; and the memory is always a record's or a free slot's.
+template <class Visit, class Then>
+void stealing::for_each_alive(Visit visit, Then then) {
+  frames().walk([&](free_slot* slot, std::size_t) {
+    const auto seems_alive = [slot] {
+      return is_alive(tasklet::tag_of(slot->word.load(base::acquire)));
+    };  // [word.spawn]
+    if (!seems_alive()) {
+      return;
+    }
+    auto& who = *reinterpret_cast<tasklet*>(reinterpret_cast<std::byte*>(slot) + tasklet::frame_offset);
+    attempt result = attempt::done;
+    do {
+      who.lock_.lock();
+      // Only the addresses are compared: a host of another scheduler may be gone by now.
+      const bool is_ours = seems_alive() && owns(who.at());
+      result = is_ours ? visit(who) : attempt::done;
+      who.lock_.unlock();
+      if (is_ours) {
+        then();
+      }
+      if (result == attempt::again) {
+        base::cpu_pause();
+      }
+    } while (result == attempt::again);
+  });
+}
+
+// Twice: who ran at the first look may have begun to wait without having seen that it was told. And fenced before, so
+// that whoever was spawned without having been seen sees the phase.
+void stealing::cancel_all() noexcept {
+  host* here = current_host();
+  for (int look = 0; look < 2; ++look) {
+    base::heavy_fence();  // [end.look] [cancel.look]
+    tasklet* wake = nullptr;
+    for_each_alive([&](tasklet& who) { return try_to_stop(who, wake); },
+                   [&] {
+                     if (wake != nullptr) {
+                       detail::ready(std::exchange(wake, nullptr), here);
+                     }
+                   });
+  }
+}
+
+std::vector<survivor> stealing::survivors() {
+  std::vector<survivor> all;
+  site where;
+  status state{};
+  std::array<char, extras::name_size> name{};
+  for_each_alive(
+      [&](tasklet& who) {
+        where = who.site_;
+        state = status_of(who);
+        const extras* own = extras_of(who);
+        name = own != nullptr ? own->name : decltype(name){};
+        return attempt::done;
+      },
+      [&] { all.push_back({.spawned_at = where, .name = name.data(), .state = state}); });
+  return all;
+}
+
+bool stealing::nobody_alive() noexcept {
+  bool found = false;
+  for_each_alive(
+      [&found](const tasklet&) {
+        found = true;
+        return attempt::done;
+      },
+      [] {});
+  return !found;
+}
+
+// Whether all have ended that were spawned outside of any scope.
+bool stealing::all_ended() const noexcept {
+  // A tasklet is counted as spawned before it can end, so ends first: equal sums mean that nobody was alive between.
+  std::uint64_t ended = 0;
+  std::uint64_t spawned = 0;
+  for (const auto& w : workers_) {
+    ended += w->count_.ended.load(base::acquire);  // [count.end]
+  }
+  spawned = foreign_spawned_.load(base::acquire);
+  for (const auto& w : workers_) {
+    spawned += w->count_.spawned.load(base::acquire);
+  }
+  return ended == spawned;
+}
+
+// ---- the end
+
+void stealing::tell(command what) noexcept {
+  command_.store(what, base::seq_cst);
+  for (auto& w : workers_) {
+    w->driver_.load(base::acquire)->notify();
+  }
+}
+
+void stealing::stop() {
+  require_own_process("stop");
+  if (phase_.load(base::relaxed) < phase::cancelling) {
+    go_to(phase::cancelling);
+    cancel_all();
+  }
+}
+
+// Threads that were lent and are gone left work behind; and somebody has to run what was spawned where nobody ever came.
+void stealing::man_left_workers() {
+  const bool is_deserted = threads_.empty() && running_.load(base::acquire) == 0;
+  for (auto& w : workers_) {
+    bool is_free = false;
+    if (!w->is_lent_ || !w->is_lent_out_.compare_exchange_strong(is_free, true, base::acq_rel)) {  // [lent.place]
+      continue;
+    }
+    if (w->was_lent_ || is_deserted) {
+      w->leave_ = false;
+      const base::signals_blocked quiet;
+      threads_.emplace_back([this, &lent = *w] { thread_main(lent); });
+    } else {
+      w->is_lent_out_.store(false, base::release);  // [lent.place]
+    }
+  }
+}
+
+// Looked at rather than told: being told would cost every tasklet's end something for the sake of the last.
+//
+// Returns   false when the time is over.
+bool stealing::wait_for_end(base::instant deadline) {
+  const auto own = std::find_if(workers_.begin(), workers_.end(), [](const auto& w) {
+    return w->guest_thread_.load(base::relaxed) == std::this_thread::get_id();
+  });
+  constexpr base::instant longest_look =
+      20'000'000;  // who is in a scope of a plain thread is found by walking the slabs
+  base::instant pause = shortest_nap;
+  for (;;) {
+    const bool seems_over = all_ended();
+    if (seems_over && nobody_alive()) {
+      return true;
+    }
+    const base::instant now = base::now();
+    if (now >= deadline) {
+      return false;
+    }
+    pause = std::min(2 * pause, seems_over ? longest_look : longest_nap);
+    if (own == workers_.end()) {
+      base::futex_wait(changed_, changed_.load(base::relaxed), std::min(deadline, now + pause));
+    } else if (!(*own)->seat_->poll({})) {  // nobody else may be there to run them
+      pollfd one{.fd = (*own)->seat_->descriptor(), .events = POLLIN, .revents = 0};
+      static_cast<void>(::poll(&one, 1, 1));
+    }
+  }
+}
+
+void stealing::end_threads() noexcept {
+  tell(command::stop);
+  for (auto& t : threads_) {
+    t.join();
+  }
+  threads_.clear();
+  while (visitors_.load(base::acquire) != 0) {  // [visitor.leave]
+    std::this_thread::yield();
+  }
+  side_.stop();  // nobody is left who could call it: each call belongs to a tasklet that has not ended
+  is_over_ = true;
+}
+
+shutdown_report stealing::shutdown(base::instant deadline, std::chrono::nanoseconds grace) {
+  require_own_process("shutdown");
+  if (current_host() != nullptr) {
+    throw misuse(
+        "shutdown: this thread runs tasklets, and would wait for itself; call stop() here, and shutdown on a thread that "
+        "runs none");
+  }
+  const std::lock_guard guard(ending_);
+  if (is_over_) {
+    return {};
+  }
+  go_to(phase::closed);
+  man_left_workers();
+  if (!wait_for_end(deadline)) {
+    go_to(phase::cancelling);
+    cancel_all();
+    if (!wait_for_end(base::after(base::now(), grace))) {
+      if (shutdown_report left{survivors()}; !left.is_complete()) {
+        return left;
+      }
+    }
+  }
+  end_threads();
+  return {};
+}
+
+void stealing::drain() noexcept {
+  const std::lock_guard guard(ending_);
+  if (!is_over_) {
+    if (std::any_of(workers_.begin(), workers_.end(),
+                    [](const auto& w) { return w->guest_thread_.load(base::relaxed) != std::thread::id(); })) {
+      base::fatal("a scheduler was destroyed while a martlet::guest was there: destroy the guest first");
+    }
+    go_to(phase::cancelling);
+    if (!all_ended()) {
+      man_left_workers();
+      cancel_all();
+      for (base::instant pause = shortest_nap; !all_ended(); pause = std::min(2 * pause, longest_nap)) {
+        base::futex_wait(changed_, changed_.load(base::relaxed), base::now() + pause);
+      }
+    }
+    end_threads();
+  }
+  while (visitors_.load(base::acquire) != 0) {  // [visitor.leave]
+    std::this_thread::yield();
+  }
+}
+
+}  // namespace martlet::detail
