@@ -68,7 +68,7 @@ void deadline_watch::run(host& here) noexcept {
   const bool is_awaited = is_unwanted_;
   of.lock_.unlock();
   if (is_awaited) {
-    of.child_ended(here);
+    of.one_ended(here);
   }
 }
 

@@ -9,6 +9,8 @@
 #include <martlet/tasklet/host.hpp>
 #include <martlet/tasklet/tasklet.hpp>
 
+#include "population.hpp"
+
 namespace martlet::detail {
 
 class side_pool;
@@ -19,7 +21,16 @@ class side_pool;
 /// are others, and the program does not change with them.
 class run_queue : public executor {
  public:
+  /// Takes     how many tasklets there may be at once; 0: any number.
+  explicit run_queue(std::uint64_t most_tasklets) noexcept : population_(most_tasklets) {}
+  run_queue(const run_queue&) = delete;
+  run_queue& operator=(const run_queue&) = delete;
   virtual ~run_queue() = default;
+
+  population& tasklets() noexcept { return population_; }
+
+  /// Returns   whether what is queued waits for longer than the scheduler's limit.
+  virtual bool is_overloaded() noexcept = 0;
 
   /// Enters a tasklet that has not started. `here` is the caller's host, null on a foreign thread.
   virtual void spawn(tasklet* who, host* here) = 0;
@@ -55,6 +66,9 @@ class run_queue : public executor {
 
   virtual unsigned width() const noexcept = 0;
   virtual scheduler_statistics statistics() const noexcept = 0;
+
+ private:
+  population population_;
 };
 
 }  // namespace martlet::detail

@@ -38,6 +38,10 @@ scheduler::scheduler(scheduler_options options) {
     throw misuse("scheduler_options: spin is between nothing and a second, found " +
                  std::to_string(options.spin.count()) + " ns");
   }
+  if (options.longest_queue_wait < std::chrono::nanoseconds::zero()) {
+    throw misuse("scheduler_options: longest_queue_wait is a time, or 0 for none; found " +
+                 std::to_string(options.longest_queue_wait.count()) + " ns");
+  }
   if (options.blocking_threads < 1 || options.blocking_idle < std::chrono::nanoseconds::zero()) {
     throw misuse(
         "scheduler_options: blocking_threads is a count of at least 1 and blocking_idle no negative time; found "
@@ -108,35 +112,54 @@ unsigned workers_from_environment() {
   return count;
 }
 
-void enter(run_queue* queue, scope_base* owner, tasklet* who, site where) {
-  who->site_ = where;
+// The scheduler that a spawn means. Throws misuse when there is none, or when it accepts nothing from where the caller is.
+static run_queue& queue_for_spawn(run_queue* queue) {
   host* here = current_host();
-  const auto refuse = [who] {
-    who->word_.store(tasklet::bits(tag::failed), base::relaxed);  // it never started; its handle destroys it
-  };
   if (queue == nullptr) {
     if (here == nullptr) {
-      refuse();
       throw misuse("spawn: this thread runs no tasklets; use the spawn of a martlet::scheduler");
     }
-    queue = static_cast<run_queue*>(here->executor_);
-  } else if (here == nullptr || here->executor_ != queue) {
-    try {
-      queue->admit();
-    } catch (...) {
-      refuse();
-      throw;
-    }
+    return *static_cast<run_queue*>(here->executor_);
   }
+  if (here == nullptr || here->executor_ != queue) {
+    queue->admit();
+  }
+  return *queue;
+}
+
+run_queue* try_to_admit(run_queue* queue) {
+  run_queue& into = queue_for_spawn(queue);
+  return !into.is_overloaded() && into.tasklets().enter() ? &into : nullptr;
+}
+
+void give_back_place(run_queue& queue) noexcept { queue.tasklets().leave(); }
+
+void enter(run_queue* queue, scope_base* owner, tasklet* who, site where) {
+  run_queue* into = nullptr;
+  try {
+    into = &queue_for_spawn(queue);
+    if (!into->tasklets().enter()) [[unlikely]] {
+      throw overloaded();
+    }
+  } catch (...) {
+    who->word_.store(tasklet::bits(tag::failed), base::relaxed);  // it never started; its handle destroys it
+    throw;
+  }
+  enter_admitted(*into, owner, who, where);
+}
+
+void enter_admitted(run_queue& queue, scope_base* owner, tasklet* who, site where) {
+  who->site_ = where;
   if (owner != nullptr) {
     try {
       who->link_ = owner->child_began(*who);
     } catch (...) {
-      refuse();
+      queue.tasklets().leave();
+      who->word_.store(tasklet::bits(tag::failed), base::relaxed);
       throw;
     }
   }
-  queue->spawn(who, here);
+  queue.spawn(who, current_host());
 }
 
 }  // namespace detail

@@ -125,6 +125,11 @@ void scope::child_failed(std::exception_ptr failure, bool, site) noexcept {
 }
 
 void scope::child_ended(detail::host& here) noexcept {
+  static_cast<detail::run_queue*>(here.executor_)->tasklets().leave();
+  one_ended(here);
+}
+
+void scope::one_ended(detail::host& here) noexcept {
   detail::tasklet* waiting = nullptr;
   lock_.lock();
   if (--open_ == 0 && waiter_ != nullptr && detail::claim(waiter_->owner, *this)) {

@@ -16,9 +16,10 @@
 namespace martlet::detail {
 namespace {
 
-constexpr int budget = 128;             // waits that may succeed at once before a tasklet yields
-constexpr std::uint64_t young_us = 20;  // what is offered for less than this wakes nobody
-constexpr std::uint64_t poll_us = 50;   // between two looks at the driver of a busy worker
+constexpr int budget = 128;               // waits that may succeed at once before a tasklet yields
+constexpr std::uint64_t young_us = 20;    // what is offered for less than this wakes nobody
+constexpr std::uint64_t poll_us = 50;     // between two looks at the driver of a busy worker
+constexpr std::uint64_t probe_us = 1000;  // between two probes of a busy worker's queues
 
 // Returns   where each worker is to be pinned; nothing when none is.
 std::vector<base::processor> places_of_workers(const scheduler_options& options, unsigned count) {
@@ -62,14 +63,18 @@ class stealing::outermost final : public scope_base {
     }
   }
 
-  void child_ended(host& here) noexcept override { worker::count(static_cast<worker&>(here).count_.ended); }
+  void child_ended(host& here) noexcept override {
+    pool_.tasklets().leave();
+    worker::count(static_cast<worker&>(here).count_.ended);
+  }
 
  private:
   stealing& pool_;
 };
 
 stealing::stealing(const scheduler_options& options, std::uint32_t longest_interval)
-    : failure_listener([options](const std::exception_ptr& error, site spawned_at) {
+    : run_queue(options.most_tasklets),
+      failure_listener([options](const std::exception_ptr& error, site spawned_at) {
         report_unhandled(options, error, spawned_at);
       }),
       options_(options),
@@ -258,6 +263,42 @@ void stealing::wake_one(worker* waker) noexcept {
   }));
 }
 
+// ---- how long what is queued waits
+
+void stealing::probe_queue(worker& w, std::uint64_t now) noexcept {
+  if (now - w.last_probe_ < probe_us * cycles_per_us_) {
+    return;
+  }
+  w.last_probe_ = now;
+  if (!w.has_private_work()) {
+    w.probe_.forget();
+  } else if (tasklet* probe = w.probe_.send(w); probe != nullptr) {
+    w.put_last(probe);
+  }
+}
+
+std::chrono::nanoseconds stealing::queue_wait() const noexcept {
+  const std::uint64_t now = base::cycles();
+  std::uint64_t longest = injected_probe_.waited(now);
+  for (const auto& w : workers_) {
+    longest = std::max(longest, w->probe_.waited(now));
+  }
+  return std::chrono::nanoseconds(longest * 1000 / cycles_per_us_);
+}
+
+// What comes from outside waits in the injector, which is probed when somebody asks.
+bool stealing::is_overloaded() noexcept {
+  if (options_.longest_queue_wait == std::chrono::nanoseconds::zero()) {
+    return false;
+  }
+  if (injector_.seems_empty()) {
+    injected_probe_.forget();
+  } else if (tasklet* probe = injected_probe_.send(some_host()); probe != nullptr) {
+    inject(probe);
+  }
+  return queue_wait() > options_.longest_queue_wait;
+}
+
 // ---- the loop
 
 inline void stealing::begin_turn(worker& w, tasklet* root) noexcept {
@@ -375,6 +416,7 @@ tasklet* stealing::look_around(worker& w) {
     w.last_poll_ = now;
     attend(w, true);
     attend_orphans(w);
+    probe_queue(w, now);
   }
   if (w.offered_at_ != 0 && now - w.offered_at_ > young_us * cycles_per_us_) {
     // Offered and still there: worth a wake, unless thieves found our tasks too small lately.

@@ -34,6 +34,7 @@ class stealing : public run_queue, private failure_listener {
 
   void ready(tasklet* who, tasklet* root, host* here, turn when) noexcept override;
   tasklet* rotate(tasklet* who, tasklet* root, host& here) noexcept override;
+  bool is_overloaded() noexcept override;
   void spawn(tasklet* who, host* here) override;
   void admit() const override;
   void require_own_process(const char* what) const override;
@@ -131,6 +132,8 @@ class stealing : public run_queue, private failure_listener {
   void keep_watch(worker& w) noexcept;
 
   void inject(tasklet* who) noexcept;
+  void probe_queue(worker& w, std::uint64_t now) noexcept;
+  std::chrono::nanoseconds queue_wait() const noexcept;
   void share(worker& w) noexcept;
   void share_with_idle(worker& w) noexcept;
 
@@ -155,6 +158,7 @@ class stealing : public run_queue, private failure_listener {
   std::vector<std::unique_ptr<worker>> workers_;
   std::vector<std::thread> threads_;
   base::injector<tasklet*> injector_;
+  queue_probe injected_probe_;
 
   // What the injector had no memory for. Empty but for such times.
   struct {

@@ -53,6 +53,7 @@ void stealing::begin_finding(worker& w) noexcept {
   }
   w.current_.store(nullptr, base::relaxed);
   settle_meter(w);
+  w.probe_.forget();
   w.has_search_ = false;
   w.is_finding_ = true;
   w.nap_ = shortest_nap;

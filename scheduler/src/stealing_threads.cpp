@@ -146,6 +146,7 @@ scheduler_statistics stealing::statistics() const noexcept {
     sum.naps += w->count_.naps.load(base::relaxed);
     sum.wakes += w->count_.wakes.load(base::relaxed);
   }
+  sum.queue_wait = queue_wait();
   side_.add_to(sum);
   return sum;
 }

@@ -12,6 +12,7 @@
 #include <martlet/scheduler/guest.hpp>
 #include <martlet/tasklet/host.hpp>
 
+#include "queue_probe.hpp"
 #include "ring_buffer.hpp"
 #include "shared_ring.hpp"
 #include "tasklet_list.hpp"
@@ -125,6 +126,9 @@ class alignas(128) worker final : public host {
   bool naps_ = false;                 // holds the watch
   base::instant nap_ = 0;             // how long its next nap is
   unsigned idle_naps_ = 0;            // how many more, while nobody works
+
+  queue_probe probe_;             // of its private queues
+  std::uint64_t last_probe_ = 0;  // in cycles
 
   // The thief's meter.
   std::uint64_t stole_at_ = 0;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <exception>
 #include <functional>
 
@@ -21,6 +22,13 @@ struct scheduler_options {
 
   /// How many threads may be inside `run_here` at once.
   int lent_threads = 4;
+
+  /// How many tasklets there may be at once; 0 means any number. Beyond it `spawn` throws `overloaded` and `try_spawn` refuses.
+  std::uint64_t most_tasklets = 0;
+
+  /// How long what is queued may wait before `try_spawn` turns new work away; 0 means for ever. Early is cheap: a request
+  /// that is refused at once can go elsewhere, one that waits in a queue for longer than its sender is work for nothing.
+  std::chrono::nanoseconds longest_queue_wait = std::chrono::nanoseconds::zero();
 
   /// How long a worker that ran out of work looks for more before it sleeps, at most: it looks for less after searches in
   /// vain. A sleeping worker needs 20-37 us to wake.

@@ -4,6 +4,7 @@
 #include <concepts>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -41,28 +42,36 @@ auto call_as_task(F function, Args... args) -> std::invoke_result_t<F&, Args&...
 unsigned workers_from_environment();
 
 /// Enters a new tasklet into `queue`, or into the scheduler that runs the caller when that is null; `owner` null: the
-/// scheduler's own scope. Throws `misuse` when there is no scheduler.
+/// scheduler's own scope. Throws `misuse` when there is no scheduler, overloaded.
 void enter(run_queue* queue, scope_base* owner, tasklet* who, site where);
 
-template <class T>
-handle<T> enter_task(run_queue* queue, scope_base* owner, task<T>&& body, site where) {
+/// Takes a place for one more tasklet in `queue`, null as for `enter`.
+///
+/// Returns   the scheduler, whose `enter_admitted` has to follow; null when it turns work away.
+run_queue* try_to_admit(run_queue* queue);
+void enter_admitted(run_queue& queue, scope_base* owner, tasklet* who, site where);
+void give_back_place(run_queue& queue) noexcept;
+
+/// How a spawn enters what it has made: `enter` or `enter_admitted`, with the rest bound.
+template <class T, class Enter>
+handle<T> enter_task(task<T>&& body, Enter into) {
   auto& promise = body.release();
   handle<T> result(promise);
-  enter(queue, owner, &promise, where);
+  into(&promise);
   return result;
 }
 
-template <class F>
-auto enter_function(run_queue* queue, scope_base* owner, F&& function, const fiber_options& options, site where) {
+template <class F, class Enter>
+auto enter_function(F&& function, const fiber_options& options, Enter into) {
   using stored = std::decay_t<F>;
   using result_type = std::invoke_result_t<stored&>;
   if constexpr (is_task<result_type>) {
-    return enter_task(queue, owner, call_as_task<stored>(std::forward<F>(function)), where);
+    return enter_task(call_as_task<stored>(std::forward<F>(function)), into);
   } else {
     auto* frame = new fiber_frame<stored, result_type>(stored(std::forward<F>(function)), options);
     handle<result_type> result(frame->result());
     try {
-      enter(queue, owner, &frame->result(), where);
+      into(&frame->result());
     } catch (...) {
       frame->abandon();
       throw;
@@ -70,6 +79,56 @@ auto enter_function(run_queue* queue, scope_base* owner, F&& function, const fib
     return result;
   }
 }
+
+/// What all spawns are: where to, and as whose child.
+struct spawner {
+  run_queue* queue;
+  scope_base* owner;
+  site where;
+
+  void operator()(tasklet* who) const { enter(queue, owner, who, where); }
+
+  template <class T>
+  handle<T> spawn(task<T>&& body) const {
+    return enter_task(std::move(body), *this);
+  }
+  template <class F>
+  auto spawn(F&& function, const fiber_options& options) const {
+    return enter_function(std::forward<F>(function), options, *this);
+  }
+
+  template <class T>
+  std::optional<handle<T>> try_spawn(task<T>& body) const {
+    return try_with([&](auto into) { return enter_task(std::move(body), into); });
+  }
+  template <class F>
+  auto try_spawn(F& function, const fiber_options& options) const {
+    return try_with([&](auto into) { return enter_function(std::move(function), options, into); });
+  }
+
+ private:
+  // Who has a place enters, or gives the place back.
+  template <class Make>
+  auto try_with(Make make) const {
+    run_queue* into = try_to_admit(queue);
+    using result_type = decltype(make([](tasklet*) {}));
+    if (into == nullptr) {
+      return std::optional<result_type>();
+    }
+    bool has_entered = false;
+    try {
+      return std::optional<result_type>(make([&](tasklet* who) {
+        has_entered = true;
+        enter_admitted(*into, owner, who, where);
+      }));
+    } catch (...) {
+      if (!has_entered) {
+        give_back_place(*into);
+      }
+      throw;
+    }
+  }
+};
 
 }  // namespace detail
 
@@ -103,7 +162,7 @@ class scheduler {
   /// Never suspends. Threads any; from one of its own workers it costs about 10 ns, from elsewhere a queue and a wake.
   template <class T>
   handle<T> spawn(task<T> body, site where = site::here()) {
-    return detail::enter_task(queue_.get(), nullptr, std::move(body), where);
+    return detail::spawner{queue_.get(), nullptr, where}.spawn(std::move(body));
   }
 
   /// Starts a function as a stackful tasklet; one that returns a task starts that task, as a stackless one.
@@ -113,7 +172,23 @@ class scheduler {
   template <class F>
     requires std::invocable<std::decay_t<F>&>
   auto spawn(F&& function, fiber_options options = {}, site where = site::here()) {
-    return detail::enter_function(queue_.get(), nullptr, std::forward<F>(function), options, where);
+    return detail::spawner{queue_.get(), nullptr, where}.spawn(std::forward<F>(function), options);
+  }
+
+  /// Starts a tasklet if the scheduler has room for it: fewer than `scheduler_options::most_tasklets`, and what is queued
+  /// waits for no longer than `longest_queue_wait`. For where work comes in, to turn it away early.
+  ///
+  /// Returns   its handle; nothing when it was turned away, and then `body` or `function` is untouched.
+  /// Throws    as `spawn`, but not overloaded.
+  /// Cost      as `spawn`, and with a limit on the wait about 10 ns for each worker.
+  template <class T>
+  std::optional<handle<T>> try_spawn(task<T>& body, site where = site::here()) {
+    return detail::spawner{queue_.get(), nullptr, where}.try_spawn(body);
+  }
+  template <class F>
+    requires std::invocable<F&>
+  auto try_spawn(F& function, fiber_options options = {}, site where = site::here()) {
+    return detail::spawner{queue_.get(), nullptr, where}.try_spawn(function, options);
   }
 
   /// Blocks the calling thread until the tasklet has ended.
@@ -203,12 +278,23 @@ class scheduler {
 /// Throws    misuse on a thread that runs no tasklets.
 template <class T>
 handle<T> spawn(task<T> body, site where = site::here()) {
-  return detail::enter_task(nullptr, nullptr, std::move(body), where);
+  return detail::spawner{nullptr, nullptr, where}.spawn(std::move(body));
 }
 template <class F>
   requires std::invocable<std::decay_t<F>&>
 auto spawn(F&& function, fiber_options options = {}, site where = site::here()) {
-  return detail::enter_function(nullptr, nullptr, std::forward<F>(function), options, where);
+  return detail::spawner{nullptr, nullptr, where}.spawn(std::forward<F>(function), options);
+}
+
+/// Starts a tasklet on the scheduler that runs the caller, if that has room. As `scheduler::try_spawn`.
+template <class T>
+std::optional<handle<T>> try_spawn(task<T>& body, site where = site::here()) {
+  return detail::spawner{nullptr, nullptr, where}.try_spawn(body);
+}
+template <class F>
+  requires std::invocable<F&>
+auto try_spawn(F& function, fiber_options options = {}, site where = site::here()) {
+  return detail::spawner{nullptr, nullptr, where}.try_spawn(function, options);
 }
 
 }  // namespace martlet

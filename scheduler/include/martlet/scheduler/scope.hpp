@@ -97,12 +97,23 @@ class scope final : private detail::scope_base, private detail::wait_core {
   /// Starts a child. As `scheduler::spawn`; in a cancelled scope its first wait throws `cancelled`.
   template <class T>
   handle<T> spawn(task<T> body, site where = site::here()) {
-    return detail::enter_task(queue_, this, std::move(body), where);
+    return detail::spawner{queue_, this, where}.spawn(std::move(body));
   }
   template <class F>
     requires std::invocable<std::decay_t<F>&>
   auto spawn(F&& function, fiber_options options = {}, site where = site::here()) {
-    return detail::enter_function(queue_, this, std::forward<F>(function), options, where);
+    return detail::spawner{queue_, this, where}.spawn(std::forward<F>(function), options);
+  }
+
+  /// Starts a child if the scheduler has room for it. As `scheduler::try_spawn`.
+  template <class T>
+  std::optional<handle<T>> try_spawn(task<T>& body, site where = site::here()) {
+    return detail::spawner{queue_, this, where}.try_spawn(body);
+  }
+  template <class F>
+    requires std::invocable<F&>
+  auto try_spawn(F& function, fiber_options options = {}, site where = site::here()) {
+    return detail::spawner{queue_, this, where}.try_spawn(function, options);
   }
 
   /// Asks everything inside to stop: the children, and the function that `in_scope` runs. Does not wait.
@@ -141,6 +152,7 @@ class scope final : private detail::scope_base, private detail::wait_core {
   void stop(whom to_stop) noexcept;
   void cancel_members() noexcept;
   void deadline_came() noexcept;
+  void one_ended(detail::host& here) noexcept;
   void body_failed() noexcept { stop(whom::children); }
   bool is_over() noexcept;
   void wait_here();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 
 namespace martlet {
@@ -16,9 +17,10 @@ struct scheduler_statistics {
   std::uint64_t wakes = 0;     // times a sleeping worker was woken by somebody
 
   // Of the side pool, at this moment.
-  std::uint64_t blocking_threads = 0;  // there are
-  std::uint64_t blocking_running = 0;  // calls that are being made
-  std::uint64_t blocking_queued = 0;   // calls that wait for a thread
+  std::uint64_t blocking_threads = 0;      // there are
+  std::uint64_t blocking_running = 0;      // calls that are being made
+  std::uint64_t blocking_queued = 0;       // calls that wait for a thread
+  std::chrono::nanoseconds queue_wait{0};  // how long what is queued waits now, at the worker where it is longest
 };
 
 }  // namespace martlet

@@ -19,6 +19,15 @@ class deadline_passed : public std::exception {
   const char* what() const noexcept override { return "deadline passed: the wait took longer than it was allowed to"; }
 };
 
+/// Thrown by a spawn that would make more tasklets than the scheduler may have. `try_spawn` tells it instead.
+class overloaded : public std::exception {
+ public:
+  const char* what() const noexcept override {
+    return "overloaded: there are as many tasklets as scheduler_options::most_tasklets allows; let some end, or ask "
+           "with try_spawn";
+  }
+};
+
 /// Thrown where the library is used in a way that cannot work; the text says what to do instead.
 class misuse : public std::logic_error {
  public:
