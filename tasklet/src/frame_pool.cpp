@@ -134,6 +134,7 @@ base::atomic<extras*>& frame_pool::extras_at(void* frame) {
     auto* made = new base::atomic<extras*>[s.capacity]();
     if (s.extras_of_slots.compare_exchange_strong(table, made, base::acq_rel)) {  // [slab.extras]
       table = made;
+      base::is_no_leak(made);  // kept as long as the slab: for ever
     } else {
       delete[] made;
     }

@@ -200,7 +200,9 @@ TEST_SUITE("fork") {
     everything(2);
   }
 
-  TEST_CASE("a fork in the middle of everything leaves nothing locked in the child") {
+  // The allocator of g++ 12's ASan is not kept whole over a fork: a child may wait for its locks for ever.
+  TEST_CASE("a fork in the middle of everything leaves nothing locked in the child" *
+            doctest::skip(MARTLET_ASAN != 0)) {
     scheduler pool(2);
     counter stop{0};
     std::vector<std::thread> threads;

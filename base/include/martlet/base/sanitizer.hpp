@@ -31,6 +31,7 @@
 #if MARTLET_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
 #endif
 #if MARTLET_TSAN
 #include <sanitizer/tsan_interface.h>
@@ -47,6 +48,13 @@ namespace martlet::base {
 
 /// True when stack switches have to be announced: the switching functions then have work to do after the switch too.
 inline constexpr bool stacks_are_watched = MARTLET_ASAN != 0 || MARTLET_TSAN != 0;
+
+/// Says that allocated memory, and what it leads to, is no leak although only memory mapped by ourselves leads to it.
+inline void is_no_leak([[maybe_unused]] const void* allocated) noexcept {
+#if MARTLET_ASAN
+  __lsan_ignore_object(allocated);
+#endif
+}
 
 /// Makes every access to the bytes a reported error, until `unpoison`.
 inline void poison([[maybe_unused]] const void* from, [[maybe_unused]] std::size_t bytes) noexcept {
