@@ -74,8 +74,8 @@ scheduler::~scheduler() {
 
 void scheduler::stop() { queue_->stop(); }
 
-shutdown_report scheduler::shutdown_until(base::instant deadline, std::chrono::nanoseconds grace) {
-  return queue_->shutdown(deadline, grace);
+shutdown_report scheduler::shutdown(deadline drain_until, std::chrono::nanoseconds grace) {
+  return queue_->shutdown(drain_until.at(), grace);
 }
 
 unsigned scheduler::worker_count() const noexcept { return queue_->width(); }

@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <martlet/base/clock.hpp>
+#include <martlet/scheduler/deadline.hpp>
 #include <martlet/scheduler/options.hpp>
 #include <martlet/scheduler/shutdown.hpp>
 #include <martlet/scheduler/statistics.hpp>
@@ -243,16 +243,7 @@ class scheduler {
   /// Takes     how long, or until when, tasklets may end by themselves; how long they may take after being cancelled.
   /// Throws    misuse on a thread that runs tasklets, and in a child of fork; std::bad_alloc.
   /// Threads   plain ones; between the polls of a guest its thread runs tasklets meanwhile.
-  template <class Rep, class Period>
-  shutdown_report shutdown(std::chrono::duration<Rep, Period> drain_for,
-                           std::chrono::nanoseconds grace = std::chrono::seconds(1)) {
-    return shutdown_until(base::after(base::now(), drain_for), grace);
-  }
-  shutdown_report shutdown(std::chrono::steady_clock::time_point deadline,
-                           std::chrono::nanoseconds grace = std::chrono::seconds(1)) {
-    return shutdown_until(std::chrono::duration_cast<std::chrono::nanoseconds>(deadline.time_since_epoch()).count(),
-                          grace);
-  }
+  shutdown_report shutdown(deadline drain_until, std::chrono::nanoseconds grace = std::chrono::seconds(1));
 
   /// Returns   how many threads of its own it has.
   unsigned worker_count() const noexcept;
@@ -268,7 +259,6 @@ class scheduler {
 
   void run_until(detail::tasklet* who);
   void require_plain_thread(const char* what) const;
-  shutdown_report shutdown_until(base::instant deadline, std::chrono::nanoseconds grace);
 
   std::unique_ptr<detail::run_queue> queue_;
 };
