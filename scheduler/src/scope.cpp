@@ -84,26 +84,34 @@ bool scope::is_over() noexcept {
 // ---- the children
 
 std::uintptr_t scope::child_began(detail::tasklet& who) {
-  std::unique_lock guard(lock_);
+  lock_.lock();
   detail::membership* place = roster_.take();
-  while (place == nullptr) {
-    const std::size_t count = roster_.next_count();
-    guard.unlock();
-    auto more = detail::roster::make_block(count);
-    guard.lock();
-    place = roster_.take();
-    if (place == nullptr) {
-      roster_.add(std::move(more));
-      place = roster_.take();
-    }
+  if (place == nullptr) [[unlikely]] {
+    place = enlarge_roster();
   }
   place->who = &who;
   place->of = this;
   ++open_;
-  if (children_are_told_) [[unlikely]] {
-    who.cancel_.store(detail::cancel::asked, base::relaxed);  // nobody else knows it yet
+  const bool is_told = children_are_told_;
+  lock_.unlock();
+  if (is_told) [[unlikely]] {
+    who.cancel_.fetch_or(detail::cancel::asked, base::relaxed);  // it is in no queue yet
   }
   return reinterpret_cast<std::uintptr_t>(place) | detail::membership::mark;
+}
+
+// Under the lock, which it lets go of meanwhile, and has let go of when it throws.
+detail::membership* scope::enlarge_roster() {
+  for (;;) {
+    const std::size_t count = roster_.next_count();
+    lock_.unlock();
+    auto more = detail::roster::make_block(count);
+    lock_.lock();
+    if (detail::membership* place = roster_.take(); place != nullptr) {
+      return place;
+    }
+    roster_.add(std::move(more));
+  }
 }
 
 void scope::child_leaves(detail::membership& place) noexcept {

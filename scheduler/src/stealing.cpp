@@ -159,27 +159,37 @@ void stealing::ready(tasklet* who, tasklet* root, host* here, turn when) noexcep
 }
 
 void stealing::spawn(tasklet* who, host* here) {
-  auto* w = here != nullptr && here->executor_ == this ? static_cast<worker*>(here) : nullptr;
+  if (here == nullptr || here->executor_ != this) [[unlikely]] {
+    spawn_from_outside(who);
+    return;
+  }
+  auto& w = static_cast<worker&>(*here);
   if (who->link_ == 0) {
     who->link_ = reinterpret_cast<std::uintptr_t>(static_cast<scope_base*>(outermost_.get()));
-    if (w != nullptr) {
-      worker::count(w->count_.spawned);
-    } else {
-      foreign_spawned_.fetch_add(1, base::acq_rel);
-    }
+    worker::count(w.count_.spawned);
   }
-  who->host_.store(w != nullptr ? w : workers_.front().get(), base::relaxed);
+  who->host_.store(&w, base::relaxed);
+  begin_life(who);
+  w.put_fresh(who);
+  share(w);
+}
+
+[[gnu::noinline]] void stealing::spawn_from_outside(tasklet* who) {
+  if (who->link_ == 0) {
+    who->link_ = reinterpret_cast<std::uintptr_t>(static_cast<scope_base*>(outermost_.get()));
+    foreign_spawned_.fetch_add(1, base::acq_rel);
+  }
+  who->host_.store(workers_.front().get(), base::relaxed);
+  begin_life(who);
+  inject(who);
+}
+
+inline void stealing::begin_life(tasklet* who) {
   who->word_.store(tasklet::bits(tag::runnable),
                    base::release);  // [word.spawn] [end.look] the record, for whoever walks the slabs
   base::light_fence();
   if (phase_.load(base::relaxed) > phase::closed) [[unlikely]] {  // [end.look]
     spawn_late(who);
-  }
-  if (w != nullptr) {
-    w->put_fresh(who);
-    share(*w);
-  } else {
-    inject(who);
   }
 }
 

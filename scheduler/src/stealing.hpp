@@ -101,6 +101,8 @@ class stealing : public run_queue, private failure_listener {
   void left_by_fork(worker& w) noexcept;
   static void after_fork_in_child() noexcept;
   static base::fork_hook hook_;
+  void spawn_from_outside(tasklet* who);
+  void begin_life(tasklet* who);
   void spawn_late(tasklet* who);
 
   tasklet* look_around(worker& w);

@@ -33,6 +33,8 @@ tasklet* worker::take_last_resort() noexcept {
   return !aside_.empty() ? aside_.pop_front() : pinned_.empty() ? nullptr : pinned_.pop_front();
 }
 
+void worker::put_aside(tasklet* who) noexcept { aside_.push_back(who); }
+
 tasklet* worker::take_oldest() noexcept {
   if (!aside_.empty()) [[unlikely]] {
     return aside_.pop_front();

@@ -158,9 +158,10 @@ class alignas(128) worker final : public host {
 
   void push(ring_buffer<tasklet*>& where, tasklet* who) noexcept {
     if (!where.push_back(who)) [[unlikely]] {
-      aside_.push_back(who);
+      put_aside(who);
     }
   }
+  [[gnu::cold]] void put_aside(tasklet* who) noexcept;
 
   alignas(128) base::atomic<tasklet*> slot_{nullptr};  // atomic only because a watcher glances at it
   std::uint32_t slot_runs_ = 0;
@@ -213,7 +214,8 @@ inline tasklet* worker::rotate(tasklet* who) noexcept {
   return next;
 }
 
-inline tasklet* worker::take_local() noexcept {
+// Always inlined, into the loop above all: whether g++ does so by itself depends on how often it is used elsewhere.
+[[gnu::always_inline]] inline tasklet* worker::take_local() noexcept {
   if (!pinned_.empty() && (pinned_turn_ = !pinned_turn_)) [[unlikely]] {
     return pinned_.pop_front();
   }

@@ -98,6 +98,10 @@ void finish_root_as(tasklet* who, Error error) noexcept {
 
 // ---- cancelling
 
+bool tasklet::must_stop(std::uint16_t now) noexcept {
+  return (now & (cancel::asked | cancel::scopes)) != 0 && (now & cancel::shields) == 0;
+}
+
 bool tell_to_stop(tasklet* who, std::uint16_t why) noexcept {
   std::uint16_t now = who->cancel_.load(base::relaxed);
   std::uint16_t next = 0;

@@ -17,19 +17,22 @@ namespace martlet::detail {
 /// Cost      16 bytes a child, after the first four; O(1).
 class roster {
  public:
+  roster() noexcept = default;
+  roster(const roster&) = delete;
+  roster& operator=(const roster&) = delete;
+
   struct block {
     std::unique_ptr<block> older;
     std::unique_ptr<membership[]> places;
     std::size_t count;
   };
 
-  /// Returns   a free place, null when there is none: then `add` a `block_of_next_size`, made without the lock.
+  /// Returns   a free place, null when there is none: then `add` a block of `next_count`, made without the lock.
   membership* take() noexcept {
     if (free_ != nullptr) {
       return std::exchange(free_, free_->next);
     }
-    const std::span<membership> newest = newest_places();
-    return used_ < newest.size() ? &newest[used_++] : nullptr;
+    return fresh_ != end_ ? fresh_++ : nullptr;
   }
 
   void give_back(membership& place) noexcept {
@@ -44,7 +47,8 @@ class roster {
   void add(std::unique_ptr<block> more) noexcept {
     more->older = std::move(blocks_);
     blocks_ = std::move(more);
-    used_ = 0;
+    fresh_ = blocks_->places.get();
+    end_ = fresh_ + blocks_->count;
   }
 
   block* newest() const noexcept { return blocks_.get(); }
@@ -60,15 +64,11 @@ class roster {
   }
 
  private:
-  std::span<membership> newest_places() noexcept {
-    return blocks_ == nullptr ? std::span<membership>(first_)
-                              : std::span<membership>(blocks_->places.get(), blocks_->count);
-  }
-
   std::array<membership, 4> first_;
-  std::unique_ptr<block> blocks_;  // the newest, and largest, first
   membership* free_ = nullptr;
-  std::size_t used_ = 0;  // of the newest; the rest of it was never handed out
+  membership* fresh_ = first_.data();  // from here to `end_` nothing was ever handed out
+  membership* end_ = first_.data() + first_.size();
+  std::unique_ptr<block> blocks_;  // the newest, and largest, first
 };
 
 }  // namespace martlet::detail

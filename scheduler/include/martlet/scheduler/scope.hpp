@@ -149,6 +149,7 @@ class scope final : private detail::scope_base, private detail::wait_core {
   void child_ended(detail::host& here) noexcept override;
   const detail::tasklet* parent() const noexcept override { return owner_; }
 
+  detail::membership* enlarge_roster();
   void stop(whom to_stop) noexcept;
   void cancel_members() noexcept;
   void deadline_came() noexcept;

@@ -8,7 +8,7 @@ namespace martlet::detail {
 
 /// Takes an operation's node out of its core, when the wait ended some other way.
 template <class Op>
-void withdraw(Op& op) noexcept {
+[[gnu::noinline, gnu::cold]] void withdraw(Op& op) noexcept {
   wait_core& core = op.core();
   core.lock_.lock();
   const bool stood_there = op.is_linked();

@@ -124,10 +124,7 @@ struct tasklet : wait_core {
     const std::uint16_t now = cancel_.load(base::relaxed);
     return now != 0 && must_stop(now);
   }
-
-  static bool must_stop(std::uint16_t now) noexcept {
-    return (now & (cancel::asked | cancel::scopes)) != 0 && (now & cancel::shields) == 0;
-  }
+  [[gnu::cold]] static bool must_stop(std::uint16_t now) noexcept;
 
   static constexpr std::size_t frame_offset = 2 * sizeof(void*);
 
