@@ -1,8 +1,11 @@
 """Checks the documents: each link leads somewhere, and each C++ or Python example is part of a file that a test builds or runs.
 
 An example is a fenced block marked ```cpp or ```python. Its lines must stand together, in this order, in one file under
-docs/examples or tests (indentation as a whole may differ). A block that shows a shape rather than a program is marked
-```cpp fragment, and is not looked for.
+docs/examples or tests (indentation as a whole may differ). One that is marked ```cpp from=docs/examples/a.cpp#name is
+exactly what stands there between the lines // [name] and // [end]. A block that shows a shape rather than a program is
+marked ```cpp fragment, and is not looked for.
+
+What the library says when it stops a program or refuses a call stands in docs/reference/errors.md.
 """
 
 import pathlib
@@ -78,6 +81,14 @@ def is_part_of(block, file):
     return False
 
 
+def region(origin):
+    """The lines of "file#name", None when there are none."""
+    file, _, name = origin.partition("#")
+    place = ROOT / file
+    found = place.is_file() and re.search(rf"^ *// \[{re.escape(name)}\]\n(.*?)^ *// \[end\]$", place.read_text(), re.M | re.S)
+    return textwrap.dedent(found[1]) if found else None
+
+
 def tested_files(suffix):
     """The files of a language that a test run builds or runs: tests, and the examples that some test or build file names."""
     named = "\n".join(
@@ -89,6 +100,29 @@ def tested_files(suffix):
         if re.search(rf"\b{re.escape(file.stem)}\b", named) or "docs/examples" in named and f"*{suffix}" in named:
             yield file
     yield from sorted(ROOT.glob(f"tests/**/*{suffix}"))
+
+
+def sentences():
+    """What the sources give to base::fatal and misuse: file, line and a phrase that nothing computed stands in.
+
+    The phrase is the first text of 16 letters or more, up to where its next clause begins.
+    """
+    for file in sorted(ROOT.glob("*/src/**/*.[ch]pp")) + sorted(ROOT.glob("*/include/**/*.hpp")):
+        source = re.sub(r"^ *//.*", "", file.read_text(), flags=re.M)
+        for call in re.finditer(r"\b(?:fatal|throw misuse)\((?:[^;]|;(?=[^\n]))*?\);", source):
+            texts = re.findall(r'"((?:[^"\\\n]|\\.)*)"', re.sub(r'"\s*\n\s*"', "", call[0]))
+            phrase = next((text for text in texts if len(text) >= 16), None)
+            if phrase is not None:
+                phrase = re.sub(r"^(.{24,}?)[;:,(].*", r"\1", phrase.replace('\\"', '"')).strip(" :")
+                yield file.relative_to(ROOT), source.count("\n", 0, call.start()) + 1, phrase
+
+
+def unexplained_sentences():
+    """The sentences that errors.md does not quote."""
+    known = " ".join((ROOT / "docs/reference/errors.md").read_text().split())
+    for file, line, phrase in sentences():
+        if phrase not in known:
+            yield f"says nothing about '{phrase}' ({file}:{line})"
 
 
 def main():
@@ -104,11 +138,18 @@ def main():
             if language not in suffixes or "fragment" in words:
                 continue
             examples += 1
-            if not any(is_part_of(text, file) for file in tested[suffixes[language]]):
+            origin = next((word[5:] for word in words if word.startswith("from=")), None)
+            if origin is not None:
+                if text.rstrip() != (region(origin) or "").rstrip():
+                    found.append((number, f"this example is not what stands in {origin}"))
+            elif not any(is_part_of(text, file) for file in tested[suffixes[language]]):
                 found.append((number, f"this {language} example is no part of a tested {suffixes[language]} file"))
         for number, complaint in found:
             complaints += 1
             print(f"{path.relative_to(ROOT)}:{number}: {complaint}", file=sys.stderr)
+    for complaint in unexplained_sentences():
+        complaints += 1
+        print(f"docs/reference/errors.md: {complaint}", file=sys.stderr)
     print(f"{links} links and {examples} examples checked, {complaints} complaints")
     return 1 if complaints else 0
 

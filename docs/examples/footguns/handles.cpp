@@ -1,0 +1,120 @@
+// Handles that are dropped, and tasklets that are joined twice.
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+#include <martlet/martlet.hpp>
+
+#include "holds.hpp"
+
+martlet::task<std::string> load() {
+  co_await martlet::yield();
+  co_return "a text that is too long for the string itself";
+}
+
+martlet::task<> save() {
+  throw std::runtime_error("disk full");
+  co_return;
+}
+
+namespace broken {
+
+// [broken]
+martlet::task<bool> save_all() {
+  martlet::spawn(save());  // the handle is dropped: it may fail, and may run longer than save_all
+  co_return true;
+}
+// [end]
+
+// [broken-twice]
+martlet::task<bool> both_have_it() {
+  auto text = martlet::spawn(load());
+  const std::string first = co_await text.join();  // moves the result out
+  const std::string second = co_await text.join();
+  co_return first == second;
+}
+// [end]
+
+// [broken-two]
+martlet::task<> two_wait(martlet::handle<std::string>& text) {
+  co_await martlet::in_scope([&](martlet::scope& both) -> martlet::task<> {
+    both.spawn([&]() -> martlet::task<> { co_await text.join(); });
+    both.spawn([&]() -> martlet::task<> { co_await text.join(); });  // stops the program
+    co_return;
+  });
+}
+// [end]
+
+}  // namespace broken
+
+namespace fixed {
+
+// [fixed]
+martlet::task<bool> save_all() {
+  co_await martlet::in_scope([](martlet::scope& children) -> martlet::task<> {
+    children.spawn(save());
+    co_return;
+  });  // it has ended; if it failed this throws
+  co_return true;
+}
+// [end]
+
+// [fixed-twice]
+martlet::task<bool> both_have_it() {
+  auto text = martlet::spawn(load());
+  const std::string first = co_await text.join();
+  const std::string second = first;
+  co_return first == second;
+}
+// [end]
+
+// [fixed-two]
+struct shared_text {
+  std::string text;
+  martlet::event is_there;
+
+  martlet::task<> fetch() {  // one joins, or loads, and tells all others
+    text = co_await load();
+    is_there.set();
+  }
+  martlet::task<std::size_t> size() {
+    co_await is_there.wait();
+    co_return text.size();
+  }
+};
+// [end]
+
+}  // namespace fixed
+
+int main() {
+  bool good = true;
+  const auto stopped = martlet::testing::in_child([] {
+    martlet::scheduler pool(1);
+    martlet::event never;
+    auto waiting = pool.spawn([&]() -> martlet::task<std::string> {
+      co_await never.wait();
+      co_return "";
+    });
+    pool.block_on(broken::two_wait(waiting));
+  });
+  good &= holds(stopped.was_aborted() && stopped.said("join a tasklet once"), "two who wait in join stop the program");
+  martlet::base::atomic<int> unheard{0};
+  {
+    martlet::scheduler pool({.workers = 1,
+                             .on_unhandled = [&](const std::exception_ptr&, martlet::site) { ++unheard; }});
+    good &= holds(pool.block_on(broken::save_all()), "who drops a handle does not hear of the failure");
+  }
+  good &= holds(unheard == 1, "on_unhandled does");
+  martlet::scheduler pool;
+  try {
+    pool.block_on(fixed::save_all());
+    good = holds(false, "a scope throws what its children threw");
+  } catch (const std::runtime_error&) {}
+  good &= holds(!pool.block_on(broken::both_have_it()), "the second join gets what was moved from");
+  good &= holds(pool.block_on(fixed::both_have_it()), "a copy is the same");
+  fixed::shared_text text;
+  auto size = pool.spawn(text.size());
+  pool.block_on(text.fetch());
+  good &= holds(pool.block_on(std::move(size)) == text.text.size(), "any number may wait for an event");
+  return good ? 0 : 1;
+}
