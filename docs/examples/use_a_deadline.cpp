@@ -21,7 +21,7 @@ martlet::task<std::optional<int>> next_order(martlet::channel<int>& orders) {
 }
 
 martlet::task<std::string> fetch_soon(std::string name) {
-  co_return co_await martlet::within(2s, fetch(std::move(name), 1ms));  // with all that it waits for, children too
+  co_return co_await martlet::within(2s, fetch(std::move(name), 1ms));  // with all that it waits for
 }
 
 martlet::task<std::string> fetch_two(martlet::deadline by) {
