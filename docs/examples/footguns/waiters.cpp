@@ -12,7 +12,7 @@ void run() {
   auto sum = pool.spawn([&]() -> martlet::task<> {
     while (co_await numbers.receive()) {}
   });
-  while (sum.state() != martlet::status::blocked) {}
+  while (numbers.balance() != -1) {}  // until it waits
 }
 // [end]
 
