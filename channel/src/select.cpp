@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 namespace martlet::detail {
 namespace {
@@ -75,6 +76,9 @@ bool select_wait::prepare(waiter who) {
   if (root->is_cancelled()) {
     return false;
   }
+  if (cores_.size() > copied_in_place) {
+    many_.reserve(cores_.size());  // here, where it may fail
+  }
   lock_all();
   tasklet* wake = nullptr;
   if (try_all(*root, wake)) {
@@ -100,10 +104,10 @@ bool select_wait::prepare(waiter who) {
 // takes them all; after that the operation may be gone, so what is unlocked is copied first.
 bool select_wait::publish() noexcept {
   std::array<wait_core*, copied_in_place> few;
-  std::vector<wait_core*> many;
+  std::vector<wait_core*> many = std::move(many_);
   std::span<wait_core*> cores(few.data(), cores_.size());
   if (cores_.size() > copied_in_place) {
-    many.resize(cores_.size());
+    many.resize(cores_.size());  // there is room
     cores = many;
   }
   std::copy(cores_.begin(), cores_.end(), cores.begin());

@@ -7,9 +7,9 @@
 
 #include <martlet/base/asymmetric_fence.hpp>
 #include <martlet/base/check.hpp>
+#include <martlet/tasklet/failure.hpp>
 
 #include "deadline_watch.hpp"
-#include "report_unhandled.hpp"
 #include "run_queue.hpp"
 
 namespace martlet {
@@ -43,7 +43,7 @@ scope::~scope() {
   }
   wait_here();
   for (const auto& error : errors_) {
-    detail::report_unhandled({}, error, {});
+    detail::failure_listener::tell(queue_ == nullptr ? nullptr : &queue_->some_host(), error, {});
   }
 }
 

@@ -58,6 +58,16 @@ class reports {
 };
 
 TEST_SUITE("on_unhandled") {
+  TEST_CASE("it is told of what a scope's join has not thrown") {
+    reports told;
+    scheduler pool(told.options());
+    {
+      martlet::scope never_joined(pool);
+      never_joined.spawn(fails("in a scope"));
+    }
+    CHECK(told.all() == std::vector<std::string>{"in a scope@0"});
+  }
+
   TEST_CASE("a failure whose handle is dropped after it is told once, one that was joined is not") {
     reports told;
     {

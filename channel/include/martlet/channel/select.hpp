@@ -87,7 +87,8 @@ class select_wait {
 
   std::span<select_case> cases_;
   std::span<wait_core*> cores_;  // in the order of their addresses, each once
-  timer_node* timer_ = nullptr;  // the earliest of the times
+  std::vector<wait_core*> many_;  // room for a copy of a long `cores_`
+  timer_node* timer_ = nullptr;   // the earliest of the times
   std::size_t done_ = none;
   tasklet* root_ = nullptr;  // set once the cases are entered
 };

@@ -91,7 +91,7 @@ class scope final : private detail::scope_base, private detail::wait_core {
   scope(const scope&) = delete;
   scope& operator=(const scope&) = delete;
 
-  /// Waits for the children. Errors that no `join` has thrown go to stderr.
+  /// Waits for the children. Errors that no `join` has thrown are told to `scheduler_options::on_unhandled`.
   ~scope();
 
   /// Starts a child. As `scheduler::spawn`; in a cancelled scope its first wait throws `cancelled`.
