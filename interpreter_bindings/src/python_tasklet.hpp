@@ -35,8 +35,9 @@ struct tasklet_frame {
   void (*destroy_)(void*) = nullptr;  // never called: the handle destroys it
   detail::tasklet record_;
   body body_;
-  detail::wait_list joiners_;      // under the record's lock
-  handle_object* self_ = nullptr;  // a strong reference while it lives
+  detail::wait_list joiners_;                      // under the record's lock
+  base::atomic<unsigned> scopes_that_stop_it_{0};  // its own scopes in which a child failed
+  handle_object* self_ = nullptr;                  // a strong reference while it lives
   run* run_ = nullptr;
   family* family_ = nullptr;
   tasklet_frame* next_sibling_ = nullptr;  // under the family's lock

@@ -84,7 +84,14 @@ void exit_wait::forgive_body() {
   if (body == nullptr || !self->stops_body.exchange(false, base::acq_rel)) {
     return;
   }
-  detail::forgive_scope(body->record_);
+  body->scopes_that_stop_it_.fetch_sub(1, base::acq_rel);
+  detail::forgive_scope(
+      body->record_,
+      [](void* who) {
+        return static_cast<std::uint16_t>(
+            static_cast<tasklet_frame*>(who)->scopes_that_stop_it_.load(base::acquire) != 0 ? 1 : 0);
+      },
+      body);
 }
 
 PyObject* exit_wait::finish() {
@@ -320,8 +327,9 @@ void child_of_scope_failed(PyObject* scope, tasklet_frame& child, PyObject* erro
   self->children->stop_all(&child);
   // The body may wait for the one that failed. It cannot have left the scope: it waits for the child that we end.
   if (tasklet_frame* body = body_of(self); body != nullptr) {
+    body->scopes_that_stop_it_.fetch_add(1, base::acq_rel);  // before the word changes: forgive_scope
     self->stops_body.store(true, base::release);
-    detail::request_cancel(&body->record_, detail::cancel::scope);
+    detail::request_cancel(&body->record_, 1);
   }
 }
 

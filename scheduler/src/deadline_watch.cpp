@@ -7,26 +7,22 @@
 
 namespace martlet::detail {
 
-deadline_watch::deadline_watch(scope& of, base::instant due, run_queue* queue) noexcept : of_(&of) {
+deadline_watch::deadline_watch(scope& of, base::instant due, run_queue& queue) noexcept : of_(&of) {
   timer_.due = due;
   timer_.owner = &record_;
   host* here = current_host();
-  if (here != nullptr && (queue == nullptr || here->executor_ == queue)) {
-    is_armed_ = true;
-    arm(*here);
-    return;
+  const bool is_inside = here != nullptr && here->executor_ == &queue;
+  host& keeper = is_inside ? *here : queue.some_host();
+  timer_wheel& wheel = *static_cast<worker&>(keeper).timers_;
+  record_.host_.store(&keeper, base::relaxed);  // published with the word
+  {
+    const std::lock_guard guard(wheel.lock_);
+    record_.word_.store(tasklet::parked_on(wheel), base::release);  // [word.park]
+    wheel.arm(timer_);
   }
-  // A timer belongs to a worker, and this thread is none: it is armed wherever the watch is run for the first time.
-  record_.host_.store(&queue->some_host(), base::relaxed);  // published with the push
-  queue->ready(&record_, &record_, here, turn::last);
-}
-
-void deadline_watch::arm(host& here) noexcept {
-  timer_wheel& wheel = *static_cast<worker&>(here).timers_;
-  record_.host_.store(&here, base::relaxed);
-  const std::lock_guard guard(wheel.lock_);
-  record_.word_.store(tasklet::parked_on(wheel), base::release);  // [word.park]
-  wheel.arm(timer_);
+  if (!is_inside) {
+    queue.look_at_timers_of(keeper);
+  }
 }
 
 bool deadline_watch::stop() noexcept {
@@ -34,9 +30,6 @@ bool deadline_watch::stop() noexcept {
     return true;
   }
   is_unwanted_ = true;
-  if (timer_.wheel == nullptr) {
-    return false;
-  }
   const std::lock_guard guard(timer_.wheel->lock_);
   is_over_ = timer_.is_linked();
   timer_.wheel->disarm(timer_);
@@ -52,12 +45,6 @@ void deadline_watch::resume(void* frame) noexcept {
 void deadline_watch::run(host& here) noexcept {
   scope& of = *of_;
   of.lock_.lock();
-  if (!is_armed_ && !is_unwanted_) {
-    is_armed_ = true;
-    arm(here);  // once the lock is free it may run again, elsewhere
-    of.lock_.unlock();
-    return;
-  }
   const bool acts = !is_unwanted_;
   of.lock_.unlock();
   if (acts) {

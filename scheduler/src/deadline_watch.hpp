@@ -13,8 +13,8 @@ namespace martlet::detail {
 /// Threads   `stop`: the scope's tasklet. The rest: whoever runs it.
 class deadline_watch {
  public:
-  /// Takes     a time that has not come; the scheduler that is to watch, or null for the one that runs the caller.
-  deadline_watch(scope& of, base::instant due, run_queue* queue) noexcept;
+  /// Takes     a time that has not come; the scheduler that is to watch.
+  deadline_watch(scope& of, base::instant due, run_queue& queue) noexcept;
   deadline_watch(const deadline_watch&) = delete;
   deadline_watch& operator=(const deadline_watch&) = delete;
 
@@ -26,7 +26,6 @@ class deadline_watch {
  private:
   static void resume(void* frame) noexcept;
   void run(host& here) noexcept;
-  void arm(host& here) noexcept;
 
   void (*resume_)(void*) = &deadline_watch::resume;
   void (*destroy_)(void*) = nullptr;
@@ -34,7 +33,6 @@ class deadline_watch {
   timer_node timer_;
   scope* of_;
   // Under the scope's lock.
-  bool is_armed_ = false;
   bool is_unwanted_ = false;  // the scope waits for it like for a child
   bool is_over_ = false;
 };

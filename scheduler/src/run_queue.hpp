@@ -35,6 +35,10 @@ class run_queue : public executor {
   /// Enters a tasklet that has not started. `here` is the caller's host, null on a foreign thread.
   virtual void spawn(tasklet* who, host* here) = 0;
 
+  /// Stand around what somebody does who comes from outside, from before `admit` until what he brings has been entered.
+  virtual void begin_visit() noexcept = 0;
+  virtual void end_visit() noexcept = 0;
+
   /// Throws `misuse` when what comes from outside is not accepted any more.
   virtual void admit() const = 0;
 
@@ -60,6 +64,9 @@ class run_queue : public executor {
 
   /// Returns   a host that a new tasklet may name before it has run anywhere.
   virtual host& some_host() noexcept = 0;
+
+  /// Says that a timer was armed at `keeper`, one of its hosts, by somebody else.
+  virtual void look_at_timers_of(host& keeper) noexcept = 0;
 
   /// Returns   the threads that make the blocking calls of its tasklets.
   virtual side_pool& side() noexcept = 0;

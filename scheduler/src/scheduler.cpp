@@ -112,40 +112,73 @@ unsigned workers_from_environment() {
   return count;
 }
 
-// The scheduler that a spawn means. Throws misuse when there is none, or when it accepts nothing from where the caller is.
-static run_queue& queue_for_spawn(run_queue* queue) {
-  host* here = current_host();
+namespace {
+
+bool comes_from_outside(const run_queue* queue) noexcept {
+  const host* here = current_host();
+  return queue != nullptr && (here == nullptr || here->executor_ != queue);
+}
+
+// The scheduler that a spawn means; of one who comes from outside the visit has begun. Throws misuse when there is none, or when
+// it accepts nothing from outside any more.
+run_queue& queue_for_spawn(run_queue* queue) {
   if (queue == nullptr) {
+    host* here = current_host();
     if (here == nullptr) {
       throw misuse("spawn: this thread runs no tasklets; use the spawn of a martlet::scheduler");
     }
     return *static_cast<run_queue*>(here->executor_);
   }
-  if (here == nullptr || here->executor_ != queue) {
-    queue->admit();
+  if (comes_from_outside(queue)) [[unlikely]] {
+    queue->begin_visit();
+    try {
+      queue->admit();
+    } catch (...) {
+      queue->end_visit();
+      throw;
+    }
   }
   return *queue;
 }
 
+}  // namespace
+
 run_queue* try_to_admit(run_queue* queue) {
   run_queue& into = queue_for_spawn(queue);
-  return !into.is_overloaded() && into.tasklets().enter() ? &into : nullptr;
+  if (!into.is_overloaded() && into.tasklets().enter()) {
+    return &into;
+  }
+  end_admission(into);
+  return nullptr;
 }
 
 void give_back_place(run_queue& queue) noexcept { queue.tasklets().leave(); }
+
+void end_admission(run_queue& queue) noexcept {
+  if (comes_from_outside(&queue)) {
+    queue.end_visit();
+  }
+}
 
 void enter(run_queue* queue, scope_base* owner, tasklet* who, site where) {
   run_queue* into = nullptr;
   try {
     into = &queue_for_spawn(queue);
     if (!into->tasklets().enter()) [[unlikely]] {
+      end_admission(*into);
       throw overloaded();
     }
   } catch (...) {
     who->word_.store(tasklet::bits(tag::failed), base::relaxed);  // it never started; its handle destroys it
     throw;
   }
-  enter_admitted(*into, owner, who, where);
+  try {
+    enter_admitted(*into, owner, who, where);
+  } catch (...) {
+    end_admission(*into);
+    throw;
+  }
+  end_admission(*into);
 }
 
 void enter_admitted(run_queue& queue, scope_base* owner, tasklet* who, site where) {

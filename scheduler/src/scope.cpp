@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <mutex>
+#include <new>
 #include <span>
 
 #include <martlet/base/asymmetric_fence.hpp>
@@ -26,6 +27,10 @@ scope::scope(detail::run_queue* queue, deadline limit, detail::scope_kind what)
   if (detail::host* here = detail::current_host(); here != nullptr && queue_ == nullptr) {
     queue_ = static_cast<detail::run_queue*>(here->executor_);
   }
+  const bool encloses = kind_ == detail::scope_kind::encloses_body && owner_ != nullptr;
+  if (encloses) {
+    reach_ = static_cast<std::uint16_t>(1 + detail::cancel::shields_in(owner_->cancel_.load(base::relaxed)));
+  }
   if (limit.has_passed()) {
     deadline_came();
   } else if (limit.at() != base::never) {
@@ -33,7 +38,13 @@ scope::scope(detail::run_queue* queue, deadline limit, detail::scope_kind what)
       throw misuse(
           "scope: this thread runs no tasklets; give the scope the martlet::scheduler that its children run on");
     }
-    watch_ = std::make_unique<detail::deadline_watch>(*this, limit.at(), queue_);
+    queue_->require_own_process("scope");
+    watch_ = std::make_unique<detail::deadline_watch>(*this, limit.at(), *queue_);
+  }
+  if (encloses) {
+    link_at_ = &detail::owner_link_of(*owner_);
+    outer_link_ = std::exchange(*link_at_,
+                                reinterpret_cast<std::uintptr_t>(static_cast<scope_base*>(this)) | detail::inside_mark);
   }
 }
 
@@ -41,21 +52,20 @@ scope::~scope() {
   if (std::uncaught_exceptions() > uncaught_) {
     stop(whom::children);
   }
-  wait_here();
-  for (const auto& error : errors_) {
+  while (!have_ended(at_end::yes)) {
+    detail::scope_wait end(*this);
+    await(end);
+  }
+  for (const auto& error : take_errors()) {
     detail::failure_listener::tell(queue_ == nullptr ? nullptr : &queue_->some_host(), error, {});
   }
 }
 
-void scope::wait_here() {
-  while (!is_over()) {
+void scope::join() {
+  while (!have_ended(at_end::no)) {
     detail::scope_wait end(*this);
     await(end);
   }
-}
-
-void scope::join() {
-  wait_here();
   settle(nullptr);
 }
 
@@ -64,11 +74,12 @@ std::size_t scope::size() noexcept {
   return open_;
 }
 
-// Whether all have ended, and the deadline is watched no more. A cancel of the scope's tasklet is passed on to the children.
-bool scope::is_over() noexcept {
+// Whether all children have ended; at the scope's end the deadline is watched no more either. A cancel of the scope's tasklet
+// is passed on to the children.
+bool scope::have_ended(at_end what) noexcept {
   {
     const std::lock_guard guard(lock_);
-    if (open_ == 0 && watch_ != nullptr && !watch_->stop()) {
+    if (what == at_end::yes && open_ == 0 && watch_ != nullptr && !watch_->stop()) {
       ++open_;  // it runs just now
     }
     if (open_ == 0) {
@@ -127,7 +138,15 @@ void scope::child_failed(std::exception_ptr failure, bool, site) noexcept {
       somebody_stopped_ = true;
       return;
     }
-    errors_.push_back(std::move(failure));
+    if (first_error_ == nullptr) {
+      first_error_ = std::move(failure);  // needs no memory
+    } else {
+      try {
+        more_errors_.push_back(std::move(failure));
+      } catch (const std::bad_alloc&) {
+        // There is none to say more with.
+      }
+    }
   }
   stop(whom::all);
 }
@@ -140,7 +159,8 @@ void scope::child_ended(detail::host& here) noexcept {
 void scope::one_ended(detail::host& here) noexcept {
   detail::tasklet* waiting = nullptr;
   lock_.lock();
-  if (--open_ == 0 && waiter_ != nullptr && detail::claim(waiter_->owner, *this)) {
+  // One that was completed stays until it has run; another child may have been spawned, and have ended, meanwhile.
+  if (--open_ == 0 && waiter_ != nullptr && waiter_->owner != nullptr && detail::claim(waiter_->owner, *this)) {
     waiting = detail::complete(*waiter_);
   }
   lock_.unlock();  // the last touch: whoever waits may end the scope now
@@ -165,12 +185,12 @@ void scope::stop(whom to_stop) noexcept {
   {
     const std::lock_guard guard(lock_);
     if (to_stop == whom::all && kind_ == detail::scope_kind::encloses_body && owner_ != nullptr) {
-      tells_owner = !std::exchange(is_stopped_, true);
+      tells_owner = !is_stopped_.exchange(true, base::acq_rel);
     }
     tells_children = !std::exchange(children_are_told_, true);
   }
   if (tells_owner) {
-    detail::request_cancel(owner_, detail::cancel::scope);
+    detail::request_cancel(owner_, reach_);
   }
   if (tells_children) {
     cancel_members();
@@ -191,7 +211,7 @@ void scope::cancel_members() noexcept {
       {
         const std::lock_guard guard(lock_);
         for (const auto& place : places.first(std::min(batch, places.size()))) {
-          if (place.who != nullptr && detail::tell_to_stop(place.who, detail::cancel::asked)) {
+          if (place.who != nullptr && detail::tell_to_stop(place.who, 0)) {
             told[count++] = place.who;
           }
         }
@@ -213,16 +233,48 @@ void scope::cancel_members() noexcept {
 
 // ---- the end
 
-// Nobody is inside any more, and nobody else knows the scope.
+std::vector<std::exception_ptr> scope::take_errors() {
+  const std::lock_guard guard(lock_);
+  std::vector<std::exception_ptr> errors = std::exchange(more_errors_, {});
+  if (first_error_ != nullptr) {
+    errors.insert(errors.begin(), std::exchange(first_error_, nullptr));
+  }
+  return errors;
+}
+
+// Of those scopes around this one that are stopped, the farthest reach.
+std::uint16_t scope::reach_of_outer() const noexcept {
+  std::uint16_t farthest = 0;
+  for (std::uintptr_t link = outer_link_; (link & detail::inside_mark) != 0;) {
+    const auto& outer = static_cast<const scope&>(*reinterpret_cast<scope_base*>(link & ~detail::inside_mark));
+    if (outer.is_stopped_.load(base::acquire)) {
+      farthest = std::max(farthest, outer.reach_);
+    }
+    link = outer.outer_link_;
+  }
+  return farthest;
+}
+
+// All children have ended; others may still call `cancel`, and `spawn` into a scope that is an object.
 void scope::settle(std::exception_ptr of_the_body) {
-  if (std::exchange(is_stopped_, false)) {
-    detail::forgive_scope(*owner_);
+  if (link_at_ != nullptr) {
+    *std::exchange(link_at_, nullptr) = outer_link_;
+  }
+  if (is_stopped_.exchange(false, base::acq_rel)) {
+    detail::forgive_scope(*owner_, [](void* self) { return static_cast<scope*>(self)->reach_of_outer(); }, this);
   }
   const bool body_stopped = of_the_body != nullptr && detail::is_cancellation(of_the_body);
-  const bool was_cut_short = std::exchange(somebody_stopped_, false) || body_stopped;
-  children_are_told_ = deadline_has_passed_;
-  std::vector<std::exception_ptr> errors = std::exchange(errors_, {});
-  if (of_the_body != nullptr && !body_stopped) {
+  bool was_cut_short = body_stopped;
+  bool has_passed = false;
+  {
+    const std::lock_guard guard(lock_);
+    was_cut_short = std::exchange(somebody_stopped_, false) || was_cut_short;
+    has_passed = children_are_told_ = deadline_has_passed_;
+  }
+  std::vector<std::exception_ptr> errors = take_errors();
+  if (of_the_body != nullptr && !body_stopped &&
+      std::find(errors.begin(), errors.end(), of_the_body) ==
+          errors.end()) {  // it may have joined the child that failed
     errors.insert(errors.begin(), std::move(of_the_body));
   }
   if (errors.size() == 1) {
@@ -234,7 +286,7 @@ void scope::settle(std::exception_ptr of_the_body) {
   if (was_cut_short && owner_ != nullptr && owner_->is_cancelled()) {
     throw cancelled();
   }
-  if (was_cut_short && deadline_has_passed_) {
+  if (was_cut_short && has_passed) {
     throw deadline_passed();
   }
   if (body_stopped) {

@@ -291,7 +291,10 @@ std::chrono::nanoseconds stealing::queue_wait() const noexcept {
   const std::uint64_t now = base::cycles();
   std::uint64_t longest = injected_probe_.waited(now);
   for (const auto& w : workers_) {
-    longest = std::max(longest, w->probe_.waited(now));
+    // What sleeps has nothing queued, whatever its last probe said, which may have arrived elsewhere since.
+    if (w->is_occupied_.load(base::relaxed) && w->sleep_.load(base::relaxed) == worker::sleep_state::awake) {
+      longest = std::max(longest, w->probe_.waited(now));
+    }
   }
   return std::chrono::nanoseconds(longest * 1000 / cycles_per_us_);
 }
@@ -511,8 +514,9 @@ base::instant stealing::next_event(const worker& w) const noexcept {
     for (const auto& other : workers_) {
       if (!other->is_occupied_.load(base::relaxed)) {
         soonest = std::min(soonest, other->timers_->next());
-        if (other->driver_.load(base::acquire)->is_watching()) {
-          soonest = std::min(soonest, base::now() + longest_nap);
+        // Nothing wakes us for its sockets: one of those that sleep looks after them.
+        if (other->driver_.load(base::acquire)->is_watching() && (w.index_ == 0 || threads_wanted_ == 0)) {
+          soonest = std::min(soonest, base::now() + orphans_look);
         }
       }
     }

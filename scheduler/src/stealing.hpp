@@ -35,6 +35,8 @@ class stealing : public run_queue, private failure_listener {
   void ready(tasklet* who, tasklet* root, host* here, turn when) noexcept override;
   tasklet* rotate(tasklet* who, tasklet* root, host& here) noexcept override;
   bool is_overloaded() noexcept override;
+  void begin_visit() noexcept override { visitors_.fetch_add(1, base::seq_cst); }  // [visitor.come]
+  void end_visit() noexcept override { visitors_.fetch_sub(1, base::release); }    // [visitor.leave]
   void spawn(tasklet* who, host* here) override;
   void admit() const override;
   void require_own_process(const char* what) const override;
@@ -59,6 +61,7 @@ class stealing : public run_queue, private failure_listener {
 
   bool is_alone() const noexcept { return is_alone_; }
   host& some_host() noexcept override { return *workers_.front(); }
+  void look_at_timers_of(host& keeper) noexcept override;
 
  protected:
   worker& neighbour_of(const worker& w) noexcept {
@@ -79,7 +82,8 @@ class stealing : public run_queue, private failure_listener {
 
   static constexpr base::instant shortest_nap = 50'000;
   static constexpr base::instant longest_nap = 1'000'000;
-  static constexpr base::instant longest_watch = 400'000;  // it takes two to see that a worker has not moved
+  static constexpr base::instant orphans_look = 5'000'000;  // between two looks at sockets that a lent thread has left
+  static constexpr base::instant longest_watch = 400'000;   // it takes two to see that a worker has not moved
 
   class seat;
 
@@ -145,6 +149,7 @@ class stealing : public run_queue, private failure_listener {
   std::vector<survivor> survivors();
   bool nobody_alive() noexcept;
   bool all_ended() const noexcept;
+  bool seems_over() noexcept;
   void go_to(phase next) noexcept;
   void man_left_workers();
   bool wait_for_end(base::instant deadline);

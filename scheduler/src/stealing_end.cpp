@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <poll.h>
@@ -23,7 +24,7 @@ namespace martlet::detail {
 
 void stealing::admit() const {
   require_own_process("spawn");
-  if (phase_.load(base::relaxed) != phase::open) {  // who comes at the same moment may be let in, and is cancelled
+  if (phase_.load(base::seq_cst) != phase::open) {  // [visitor.come]
     throw misuse(
         "spawn: this scheduler was stopped (by stop, shutdown or its end) and takes no more work from outside; spawn "
         "before that, or make another scheduler");
@@ -115,7 +116,7 @@ attempt try_end_wait(tasklet& who, tasklet*& wake) noexcept {
 }
 
 attempt try_to_stop(tasklet& who, tasklet*& wake) noexcept {
-  if (!tell_to_stop(&who, cancel::asked)) {
+  if (!tell_to_stop(&who, 0)) {
     return attempt::done;  // it stands behind a shield, or another canceller sees to it
   }
   const attempt result = try_end_wait(who, wake);
@@ -213,6 +214,12 @@ bool stealing::all_ended() const noexcept {
   return ended == spawned;
 }
 
+// Whether nothing is there that has to end, and nobody is about to bring more: who comes from outside is counted as a visitor
+// before he looks at the phase, and until what he brought can be found.
+bool stealing::seems_over() noexcept {
+  return visitors_.load(base::seq_cst) == 0 && all_ended() && nobody_alive();  // [visitor.come]
+}
+
 // ---- the end
 
 void stealing::tell(command what) noexcept {
@@ -241,7 +248,12 @@ void stealing::man_left_workers() {
     if (w->was_lent_ || is_deserted) {
       w->leave_ = false;
       const base::signals_blocked quiet;
-      threads_.emplace_back([this, &lent = *w] { thread_main(lent); });
+      try {
+        threads_.emplace_back([this, &lent = *w] { thread_main(lent); });
+      } catch (...) {
+        w->is_lent_out_.store(false, base::release);  // [lent.place]
+        throw;
+      }
     } else {
       w->is_lent_out_.store(false, base::release);  // [lent.place]
     }
@@ -259,15 +271,16 @@ bool stealing::wait_for_end(base::instant deadline) {
       20'000'000;  // who is in a scope of a plain thread is found by walking the slabs
   base::instant pause = shortest_nap;
   for (;;) {
-    const bool seems_over = all_ended();
-    if (seems_over && nobody_alive()) {
+    const bool is_nearly_over = all_ended();
+    if (is_nearly_over && seems_over()) {
       return true;
     }
+    man_left_workers();  // a lent thread may have left just now
     const base::instant now = base::now();
     if (now >= deadline) {
       return false;
     }
-    pause = std::min(2 * pause, seems_over ? longest_look : longest_nap);
+    pause = std::min(2 * pause, is_nearly_over ? longest_look : longest_nap);
     if (own == workers_.end()) {
       base::futex_wait(changed_, changed_.load(base::relaxed), std::min(deadline, now + pause));
     } else if (!(*own)->seat_->poll({})) {  // nobody else may be there to run them
@@ -317,18 +330,23 @@ shutdown_report stealing::shutdown(base::instant deadline, std::chrono::nanoseco
 }
 
 void stealing::drain() noexcept {
+  if (std::any_of(workers_.begin(), workers_.end(),
+                  [](const auto& w) { return w->guest_thread_.load(base::relaxed) != std::thread::id(); })) {
+    base::fatal("a scheduler was destroyed while a martlet::guest was there: destroy the guest first");
+  }
   const std::lock_guard guard(ending_);
   if (!is_over_) {
-    if (std::any_of(workers_.begin(), workers_.end(),
-                    [](const auto& w) { return w->guest_thread_.load(base::relaxed) != std::thread::id(); })) {
-      base::fatal("a scheduler was destroyed while a martlet::guest was there: destroy the guest first");
-    }
     go_to(phase::cancelling);
-    if (!all_ended()) {
-      man_left_workers();
-      cancel_all();
-      for (base::instant pause = shortest_nap; !all_ended(); pause = std::min(2 * pause, longest_nap)) {
-        base::futex_wait(changed_, changed_.load(base::relaxed), base::now() + pause);
+    if (!seems_over()) {
+      try {
+        man_left_workers();
+        cancel_all();
+        static_cast<void>(wait_for_end(base::never));
+      } catch (const std::system_error& e) {
+        base::fatal(
+            "a scheduler was destroyed with tasklets that only a lent thread could run, and no thread could be "
+            "started for them: ",
+            e.what());
       }
     }
     end_threads();

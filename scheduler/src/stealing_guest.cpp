@@ -239,7 +239,8 @@ tasklet* stealing::seat::rest() {
       return who;
     }
     if (const base::instant deadline = pool_.lie_down(w); deadline != 0) {
-      arm(deadline);
+      // One step of giving memory back a poll: the loop has other things to do.
+      arm(w.has_tidied_ ? std::min(deadline, base::now() + longest_nap) : deadline);
       return nullptr;
     }
     if (tasklet* who = pool_.get_up(w); who != nullptr || pool_.must_end(w)) {

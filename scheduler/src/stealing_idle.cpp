@@ -90,7 +90,7 @@ base::instant stealing::lie_down(worker& w) {
     return 0;
   }
   // An event loop may come late, so a guest keeps the memory's time only where nobody else could.
-  w.kept_ = w.naps_ || (w.is_guest_ && threads_wanted_ != 0) ? base::never : decay().keep();
+  w.kept_ = w.naps_ || (w.is_guest_ && (threads_wanted_ != 0 || w.has_tidied_)) ? base::never : decay().keep();
   base::instant deadline = std::min(next_event(w), w.kept_);
   if (w.naps_) {
     deadline = std::min(deadline, base::now() + w.nap_);
@@ -153,16 +153,14 @@ void stealing::give_up_watch(worker& w) noexcept {
 //
 // Returns   whether there was something to do.
 bool stealing::tidy() noexcept {
-  if (!decay().step()) {
-    return false;
-  }
+  const bool has_done_something = decay().step();  // or a worker of another scheduler does
   const std::uint32_t round = decay().rounds();
   if (tidied_.exchange(round, base::relaxed) != round) {
     for (auto& w : workers_) {
       w->trim();
     }
   }
-  return true;
+  return has_done_something;
 }
 
 // A worker is in the loop that neither searches nor sleeps.

@@ -1,5 +1,6 @@
 #include "stealing.hpp"
 
+#include <mutex>
 #include <optional>
 
 #include <martlet/base/signal_stack.hpp>
@@ -94,16 +95,38 @@ void stealing::leave_behind(worker& w) {
   while (tasklet* left = w.take_any()) {
     inject(left);
   }
+  w.probe_.forget();
   const bool leaves_something = w.timers_->next() != base::never || w.driver_.load(base::relaxed)->is_watching();
-  if (leaves_something && !w.is_orphan_) {
-    w.is_orphan_ = true;
-    orphans_.fetch_add(1, base::relaxed);
+  if (leaves_something) {
+    const std::lock_guard guard(w.attended_);
+    if (!std::exchange(w.is_orphan_, true)) {
+      orphans_.fetch_add(1, base::relaxed);
+    }
   }
   vacate(w);
   if (leaves_something) {
     wake_one(nullptr);  // those that sleep do not know of these timers
   }
   w.is_lent_out_.store(false, base::release);  // [lent.place] the last touch
+}
+
+// A sleeper publishes that it sleeps and then looks at its timers; here it is the other way round.
+void stealing::look_at_timers_of(host& keeper) noexcept {
+  auto& w = static_cast<worker&>(keeper);
+  visitors_.fetch_add(1, base::relaxed);
+  base::full_fence();                                                // [sleep.look]
+  if (w.sleep_.load(base::seq_cst) != worker::sleep_state::awake) {  // [sleep.look]
+    w.driver_.load(base::acquire)->notify();
+  }
+  const std::lock_guard guard(w.attended_);
+  if (!w.is_occupied_.load(base::relaxed)) {
+    if (!w.is_orphan_) {
+      w.is_orphan_ = true;
+      orphans_.fetch_add(1, base::relaxed);
+    }
+    wake_one(nullptr);
+  }
+  visitors_.fetch_sub(1, base::release);  // [visitor.leave]
 }
 
 void stealing::run_until(tasklet* who) {

@@ -439,7 +439,8 @@ bool stack_pool::retire_slabs(size_class& one) noexcept {
     }
   }
   const std::lock_guard hold(one.lock);
-  *end = std::exchange(one.free[1][0], kept);
+  *end = one.free[1][0];  // what was given back meanwhile; when nothing was kept that is all there is
+  one.free[1][0] = kept;
   for (stack_slab* slab = slabs_.load(base::acquire); slab != nullptr; slab = slab->older) {  // [stack.slab]
     if (&classes_[slab->class_index] == &one && std::exchange(slab->is_retiring, false)) {
       one.cold -= slab->carved;

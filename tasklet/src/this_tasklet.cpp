@@ -11,19 +11,6 @@
 namespace martlet {
 
 namespace detail {
-namespace {
-
-// The awaited coroutines that run as parts of a root lie between it and its owner.
-std::uintptr_t owner_link(const tasklet& root) noexcept {
-  std::uintptr_t link = root.link_;
-  while ((link & 1) != 0) {
-    link = reinterpret_cast<const tasklet*>(link & ~std::uintptr_t{1})->link_;
-  }
-  return link;
-}
-
-}  // namespace
-
 std::string name_of(tasklet& who) {
   std::array<char, extras::name_size> name{};
   {
@@ -42,8 +29,12 @@ namespace this_tasklet {
 tasklet_id id() noexcept { return tasklet_id(detail::running_tasklet()); }
 
 tasklet_id parent() noexcept {
-  const detail::tasklet* self = detail::running_tasklet();
-  const auto* place = self == nullptr ? nullptr : detail::membership::of_link(detail::owner_link(*self));
+  detail::tasklet* self = detail::running_tasklet();
+  std::uintptr_t link = self == nullptr ? 0 : detail::owner_link_of(*self);
+  while ((link & detail::inside_mark) != 0) {
+    link = reinterpret_cast<detail::scope_base*>(link & ~detail::inside_mark)->outer_link();
+  }
+  const auto* place = detail::membership::of_link(link);
   return place == nullptr ? tasklet_id() : tasklet_id(place->of->parent());
 }
 

@@ -1,5 +1,6 @@
 #include <martlet/tasklet/wait.hpp>
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -81,6 +82,7 @@ void finish_root_as(tasklet* who, Error error) noexcept {
   who->word_.store(tasklet::bits(failed ? tag::failed : tag::done), base::release);  // [word.finish]
   who->lock_.unlock();
   if (detached) {
+    here->current_.store(nullptr, base::relaxed);  // its values are gone: what its frame's end asks for is the thread's
     who->destroy();
   }
   if constexpr (failed) {
@@ -99,22 +101,21 @@ void finish_root_as(tasklet* who, Error error) noexcept {
 // ---- cancelling
 
 bool tasklet::must_stop(std::uint16_t now) noexcept {
-  return (now & (cancel::asked | cancel::scopes)) != 0 && (now & cancel::shields) == 0;
+  const std::uint16_t shields = cancel::shields_in(now);
+  return ((now & cancel::asked) != 0 && shields == 0) || cancel::reach_in(now) > shields;
 }
 
-bool tell_to_stop(tasklet* who, std::uint16_t why) noexcept {
+bool tell_to_stop(tasklet* who, std::uint16_t reach) noexcept {
   std::uint16_t now = who->cancel_.load(base::relaxed);
   std::uint16_t next = 0;
   do {
-    if (why == cancel::scope && (now & cancel::scopes) == cancel::scopes) [[unlikely]] {
-      base::fatal("a tasklet is inside of more than 255 scopes that were cancelled: let the inner ones end");
-    }
-    next = static_cast<std::uint16_t>(why == cancel::scope ? now + why : now | why);
-    if ((now & cancel::shields) == 0) {
+    next = reach == 0 ? static_cast<std::uint16_t>(now | cancel::asked)
+                      : cancel::with_reach(now, std::max(reach, cancel::reach_in(now)));
+    if (tasklet::must_stop(next)) {
       next |= cancel::looking;
     }
   } while (!who->cancel_.compare_exchange_weak(now, next, base::seq_cst));  // [cancel.look]
-  return (now & (cancel::shields | cancel::looking)) == 0;
+  return (next & cancel::looking) != 0 && (now & cancel::looking) == 0;
 }
 
 namespace {
@@ -155,12 +156,13 @@ void stop_looking(tasklet* who) noexcept {
 
 // Changes the running tasklet's own bits when no canceller looks: what that one would claim has to be the wait that it was
 // meant for, not a later one that it must leave alone.
-void add_to_own(tasklet& self, std::uint16_t what) noexcept {
+template <class Change>
+void change_own(tasklet& self, Change change) noexcept {
   for (;;) {
     std::uint16_t now = self.cancel_.load(base::acquire);  // [cancel.shield]
     if ((now & cancel::looking) != 0) [[unlikely]] {
       base::cpu_pause();
-    } else if (self.cancel_.compare_exchange_weak(now, static_cast<std::uint16_t>(now + what), base::acq_rel)) {
+    } else if (self.cancel_.compare_exchange_weak(now, change(now), base::acq_rel)) {
       return;
     }
   }
@@ -174,8 +176,8 @@ tasklet* end_wait(tasklet* who) noexcept {
   return leaf;
 }
 
-void request_cancel(tasklet* who, std::uint16_t why) noexcept {
-  if (!tell_to_stop(who, why)) {
+void request_cancel(tasklet* who, std::uint16_t reach) noexcept {
+  if (!tell_to_stop(who, reach)) {
     return;
   }
   host* here = current_host();
@@ -191,13 +193,18 @@ void request_cancel(tasklet* who, std::uint16_t why) noexcept {
   }
 }
 
-void forgive_scope(tasklet& self) noexcept { add_to_own(self, static_cast<std::uint16_t>(-cancel::scope)); }
+// Whoever stops another scope meanwhile has noted that before he changes the word: then the exchange fails, and the others are
+// asked again.
+void forgive_scope(tasklet& self, std::uint16_t (*others)(void* asked), void* asked) noexcept {
+  change_own(self, [&](std::uint16_t now) { return cancel::with_reach(now, others(asked)); });
+}
 
 void raise_shield(tasklet& self) noexcept {
-  if ((self.cancel_.load(base::relaxed) & cancel::shields) == cancel::shields) [[unlikely]] {  // only it changes them
+  if (cancel::shields_in(self.cancel_.load(base::relaxed)) == cancel::most_shields)
+      [[unlikely]] {  // only it changes them
     base::fatal("a tasklet stands behind more than 63 shields: one is enough for all that it calls");
   }
-  add_to_own(self, cancel::shield);
+  change_own(self, [](std::uint16_t now) { return static_cast<std::uint16_t>(now + cancel::shield); });
 }
 
 void lower_shield(tasklet& self) noexcept { self.cancel_.fetch_sub(cancel::shield, base::acq_rel); }

@@ -1,6 +1,7 @@
 #include <martlet/scheduler/scope.hpp>
 
 #include <chrono>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -9,6 +10,7 @@
 #include <doctest/doctest.h>
 
 #include <martlet/scheduler.hpp>
+#include <martlet/tasklet/shield.hpp>
 
 #include "eventually.hpp"
 #include "in_child.hpp"
@@ -96,6 +98,41 @@ TEST_SUITE("in_scope") {
       });
     }(ended));
     CHECK(ended == 255);
+  }
+
+  TEST_CASE("it gives references and values that only move") {
+    scheduler pool(1);
+    int number = 3;
+    const auto refers = [&number](scope&) -> task<int&> { co_return number; };
+    const auto number_itself = [](int& n) -> task<int&> { co_return n; };
+    CHECK(pool.block_on([](auto body, auto part, int* expected) -> task<bool> {
+      int& first = co_await in_scope(body);
+      int& second = co_await martlet::within(1h, part(*expected));
+      co_return &first == expected && &second == expected;
+    }(refers, number_itself, &number)));
+    CHECK(pool.block_on(pool.spawn([&number] {
+      int& same = in_scope([&number](scope&) -> int& { return number; });
+      return &same == &number;
+    })));
+    CHECK(*pool.block_on([]() -> task<std::unique_ptr<int>> {
+      co_return co_await in_scope([](scope&) -> task<std::unique_ptr<int>> { co_return std::make_unique<int>(4); });
+    }()) == 4);
+  }
+
+  TEST_CASE("a body that joins the child that fails throws its error as it is") {
+    scheduler pool(2);
+    const auto run = [&] {
+      pool.block_on([]() -> task<> {
+        co_await in_scope([](scope& s) -> task<> {
+          auto h = s.spawn(fails("a child"));
+          const martlet::shield hears_it;
+          co_await h.join();
+        });
+      }());
+    };
+    for (int i = 0; i < 50; ++i) {
+      CHECK_THROWS_WITH_AS(run(), "a child", std::runtime_error);
+    }
   }
 
   TEST_CASE("when the body throws, the children are stopped, and have ended first") {
@@ -410,6 +447,115 @@ TEST_SUITE("a scope's deadline") {
     MESSAGE("passed ", passed, " of ", rounds);
   }
 
+  TEST_CASE("one that was made behind a shield holds all the same, and a shield inside of it holds it back") {
+    scheduler pool(2);
+    counter begun{0};
+    std::string seen;
+    auto h = pool.spawn([](counter& in, std::string& log) -> task<> {
+      const martlet::shield undisturbed;
+      in = 1;
+      counter stopped{0};
+      try {
+        co_await martlet::within(20ms, sleeps(stopped));
+      } catch (const martlet::deadline_passed&) {
+        log += "limit ";
+      }
+      try {
+        co_await in_scope([&](scope& s) -> task<> {
+          s.spawn(fails("a child"));
+          {
+            const martlet::shield another;
+            co_await martlet::sleep_for(5ms);
+            log += "held ";
+          }
+          co_await sleeps(stopped);
+        });
+      } catch (const std::runtime_error& e) {
+        log += e.what();
+      }
+      log += stopped == 2 ? ", stopped twice" : ", not stopped";
+      co_await martlet::sleep_for(1ms);  // the cancel from outside is still held back
+      log += ", not cancelled";
+    }(begun, seen));
+    REQUIRE(eventually([&] { return begun == 1; }));
+    h.cancel();
+    pool.block_on(std::move(h));
+    CHECK(seen == "limit held a child, stopped twice, not cancelled");
+  }
+
+  TEST_CASE("many nested ones may come at the same time") {
+    scheduler pool(2);
+    for (int round = 0; round < 3; ++round) {
+      const auto run = [&] {
+        pool.block_on([](martlet::deadline when) -> task<> {
+          const auto nest = [](auto& self, martlet::deadline limit, int depth) -> task<> {
+            if (depth == 0) {
+              co_await martlet::sleep_for(1h);
+            } else {
+              co_await martlet::within(limit, self(self, limit, depth - 1));
+            }
+          };
+          co_await nest(nest, when, 400);
+        }(5ms));
+      };
+      CHECK_THROWS_AS(run(), martlet::deadline_passed);
+    }
+  }
+
+  TEST_CASE("a scope that is used again after a join still has it") {
+    scheduler pool(2);
+    counter stopped{0};
+    scope here(pool, 20ms);
+    here.spawn([] {});
+    here.join();
+    here.spawn(sleeps(stopped));
+    CHECK_THROWS_AS(here.join(), martlet::deadline_passed);
+    CHECK(stopped == 1);
+    auto fiber = pool.spawn([&stopped] {
+      in_scope(10ms, [&](scope& s) {
+        s.join();
+        martlet::await(sleeps(stopped));
+      });
+    });
+    CHECK_THROWS_AS(pool.block_on(std::move(fiber)), martlet::deadline_passed);
+    CHECK(stopped == 2);
+  }
+
+  TEST_CASE("a scope ends at once though nobody runs its scheduler") {
+    scheduler nobody(0);
+    { const scope empty(nobody, 1h); }
+    scheduler busy(1);
+    counter held{0};
+    auto h = busy.spawn([&held] {
+      held = 1;
+      while (held == 1) {
+        std::this_thread::yield();
+      }
+    });
+    REQUIRE(eventually([&] { return held == 1; }));
+    { const scope empty(busy, 1h); }
+    held = 2;
+    busy.block_on(std::move(h));
+    static_cast<void>(busy.shutdown(1s));
+    scope late(busy, 1h);
+    CHECK_THROWS_AS(late.spawn([] {}), martlet::misuse);
+  }
+
+  TEST_CASE("it is kept for a scope of a thread though all workers sleep deeply") {
+    scheduler pool(2);
+    counter stopped{0};
+    for (int i = 0; i < 3; ++i) {
+      scope here(pool, 90ms);
+      here.spawn(sleeps(stopped));
+      std::this_thread::sleep_for(60ms);
+      scope sooner(pool, 5ms);
+      sooner.spawn(sleeps(stopped));
+      CHECK_THROWS_AS(sooner.join(), martlet::deadline_passed);
+      CHECK_THROWS_AS(here.join(), martlet::deadline_passed);
+    }
+    CHECK(stopped == 6);
+  }
+
   TEST_CASE("on a plain thread it stops the children") {
     scheduler pool(2);
     counter stopped{0};
@@ -461,6 +607,39 @@ TEST_SUITE("scope") {
     here.join();
     CHECK(ended == 1);
     CHECK(here.size() == 0);
+  }
+
+  TEST_CASE("its scheduler ends only when its children have, whoever's scope it is") {
+    counter stopped{0};
+    auto pool = std::make_unique<scheduler>(2);
+    scope here(*pool);
+    here.spawn(sleeps(stopped));
+    here.spawn(sleeps(stopped));
+    pool.reset();
+    CHECK(stopped == 2);
+    CHECK(here.size() == 0);
+    here.join();
+  }
+
+  TEST_CASE("others may cancel it and spawn into it while it is joined") {
+    scheduler pool(2);
+    const int rounds = scaled(500);
+    for (int i = 0; i < rounds; ++i) {
+      scope here(pool);
+      here.spawn([] { throw std::runtime_error("a child"); });
+      std::thread other([&here] {
+        here.cancel();
+        here.spawn([] { throw std::logic_error("another"); });
+        here.cancel();
+      });
+      try {
+        here.join();
+      } catch (const std::exception&) {}
+      other.join();
+      try {
+        here.join();
+      } catch (const std::exception&) {}
+    }
   }
 
   TEST_CASE("a child can also be joined by its handle") {

@@ -132,6 +132,30 @@ TEST_SUITE("tasklet_local") {
     CHECK(made == 2);
   }
 
+  TEST_CASE("none is left when the frame of a detached tasklet asks for one as it goes") {
+    counter alive{0};
+    struct counted {
+      counter* n;
+      explicit counted(counter& of) : n(&of) { ++*n; }
+      ~counted() { --*n; }
+    };
+    {
+      scheduler pool(2);
+      tasklet_local<std::shared_ptr<counted>> value([&alive] { return std::make_shared<counted>(alive); });
+      struct asks {
+        tasklet_local<std::shared_ptr<counted>>* what;
+        ~asks() { what->get(); }
+      };
+      for (int i = 0; i < 100; ++i) {
+        pool.spawn([](std::shared_ptr<asks>) -> task<> { co_await martlet::yield(); }(std::make_shared<asks>(&value)));
+      }
+      while (pool.statistics().ended != 100) {
+        std::this_thread::yield();
+      }
+    }
+    CHECK(alive == 0);
+  }
+
   TEST_CASE("a plain thread has one of its own, which ends with it") {
     std::string log;
     tasklet_local<std::shared_ptr<noted>> value([&log] { return std::make_shared<noted>(&log, 't'); });

@@ -86,7 +86,7 @@ class select_wait {
   bool try_all(tasklet& root, tasklet*& wake);
 
   std::span<select_case> cases_;
-  std::span<wait_core*> cores_;  // in the order of their addresses, each once
+  std::span<wait_core*> cores_;   // in the order of their addresses, each once
   std::vector<wait_core*> many_;  // room for a copy of a long `cores_`
   timer_node* timer_ = nullptr;   // the earliest of the times
   std::size_t done_ = none;

@@ -47,10 +47,12 @@ void enter(run_queue* queue, scope_base* owner, tasklet* who, site where);
 
 /// Takes a place for one more tasklet in `queue`, null as for `enter`.
 ///
-/// Returns   the scheduler, whose `enter_admitted` has to follow; null when it turns work away.
+/// Returns   the scheduler, whose `enter_admitted` or `give_back_place` has to follow, and `end_admission` in the end; null
+///           when it turns work away.
 run_queue* try_to_admit(run_queue* queue);
 void enter_admitted(run_queue& queue, scope_base* owner, tasklet* who, site where);
 void give_back_place(run_queue& queue) noexcept;
+void end_admission(run_queue& queue) noexcept;
 
 /// How a spawn enters what it has made: `enter` or `enter_admitted`, with the rest bound.
 template <class T, class Enter>
@@ -116,8 +118,9 @@ struct spawner {
       return std::optional<result_type>();
     }
     bool has_entered = false;
+    std::optional<result_type> result;
     try {
-      return std::optional<result_type>(make([&](tasklet* who) {
+      result.emplace(make([&](tasklet* who) {
         has_entered = true;
         enter_admitted(*into, owner, who, where);
       }));
@@ -125,8 +128,11 @@ struct spawner {
       if (!has_entered) {
         give_back_place(*into);
       }
+      end_admission(*into);
       throw;
     }
+    end_admission(*into);
+    return result;
   }
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -22,7 +23,7 @@ class scope_failed : public std::exception {
 
   const char* what() const noexcept override { return text_.c_str(); }
 
-  /// Returns   at least two, in the order in which they happened.
+  /// Returns   at least two: that of the body, then those of the children in the order in which they happened.
   const std::vector<std::exception_ptr>& errors() const noexcept { return errors_; }
 
  private:
@@ -121,7 +122,8 @@ class scope final : private detail::scope_base, private detail::wait_core {
   /// Cost      a lock, and for each 64 children a `membarrier` (17 us) and some 50 ns each.
   void cancel() noexcept { stop(whom::all); }
 
-  /// Waits until all children have ended; afterwards the scope can be used again. For fibers and threads.
+  /// Waits until all children have ended; afterwards the scope can be used again, and is cancelled no more unless its
+  /// deadline has passed. For fibers and threads, in one place at a time.
   ///
   /// Throws    the error of the child that failed, scope_failed when several did; deadline_passed when its deadline ended
   ///           something; cancelled when its tasklet was asked to stop, which stops the children too.
@@ -140,6 +142,7 @@ class scope final : private detail::scope_base, private detail::wait_core {
   friend auto detail::call_in_scope(deadline limit, F& body) -> std::invoke_result_t<F&, scope&>;
 
   enum class whom : bool { children, all };
+  enum class at_end : bool { no, yes };
 
   scope(detail::run_queue* queue, deadline limit, detail::scope_kind what);
 
@@ -148,6 +151,7 @@ class scope final : private detail::scope_base, private detail::wait_core {
   void child_failed(std::exception_ptr failure, bool detached, site where) noexcept override;
   void child_ended(detail::host& here) noexcept override;
   const detail::tasklet* parent() const noexcept override { return owner_; }
+  std::uintptr_t outer_link() const noexcept override { return outer_link_; }
 
   detail::membership* enlarge_roster();
   void stop(whom to_stop) noexcept;
@@ -155,27 +159,57 @@ class scope final : private detail::scope_base, private detail::wait_core {
   void deadline_came() noexcept;
   void one_ended(detail::host& here) noexcept;
   void body_failed() noexcept { stop(whom::children); }
-  bool is_over() noexcept;
-  void wait_here();
+  bool have_ended(at_end what) noexcept;
+  bool is_over() noexcept { return have_ended(at_end::yes); }
+  std::uint16_t reach_of_outer() const noexcept;
+  std::vector<std::exception_ptr> take_errors();
   void settle(std::exception_ptr of_the_body);
 
   detail::run_queue* queue_;
   detail::tasklet* owner_;  // whose scope it is; null: a plain thread's
   const detail::scope_kind kind_;
   const int uncaught_;
+  std::uint16_t reach_ = 1;            // detail::cancel
+  std::uintptr_t* link_at_ = nullptr;  // where its tasklet keeps the link to it
+  std::uintptr_t outer_link_ = 0;
+  base::atomic<bool> is_stopped_{false};  // its body too; set before the tasklet is told
   // All below under the lock.
-  bool is_stopped_ = false;           // its body too
   bool children_are_told_ = false;    // to stop
   bool somebody_stopped_ = false;     // a child ended as cancelled
   bool deadline_has_passed_ = false;  // while something was inside
   std::size_t open_ = 0;
   detail::wait_node* waiter_ = nullptr;
-  std::vector<std::exception_ptr> errors_;
+  std::exception_ptr first_error_;
+  std::vector<std::exception_ptr> more_errors_;
   detail::roster roster_;
   std::unique_ptr<detail::deadline_watch> watch_;
 };
 
 namespace detail {
+
+/// Keeps what a body returned until its scope has ended.
+template <class T>
+class kept_result {
+ public:
+  template <class U>
+  void keep(U&& value) {
+    if constexpr (std::is_reference_v<T>) {
+      value_ = std::addressof(value);
+    } else {
+      value_.emplace(std::forward<U>(value));
+    }
+  }
+  T take() {
+    if constexpr (std::is_reference_v<T>) {
+      return static_cast<T>(*value_);
+    } else {
+      return std::move(*value_);
+    }
+  }
+
+ private:
+  std::conditional_t<std::is_reference_v<T>, std::remove_reference_t<T>*, std::optional<T>> value_{};
+};
 
 template <class F, class R>
 R run_in_scope(deadline limit, F body) {
@@ -194,9 +228,9 @@ R run_in_scope(deadline limit, F body) {
     }
     children.settle(std::move(error));
   } else {
-    std::optional<result_type> result;
+    kept_result<result_type> result;
     try {
-      result.emplace(co_await std::invoke(body, children));
+      result.keep(co_await std::invoke(body, children));
     } catch (...) {
       error = std::current_exception();
       children.body_failed();
@@ -205,7 +239,7 @@ R run_in_scope(deadline limit, F body) {
       co_await scope_wait(children);
     }
     children.settle(std::move(error));
-    co_return std::move(*result);
+    co_return result.take();
   }
 }
 
@@ -215,21 +249,24 @@ auto call_in_scope(deadline limit, F& body) -> std::invoke_result_t<F&, scope&> 
   refuse_blocking_scope_in_coroutine();
   scope children(nullptr, limit, scope_kind::encloses_body);
   std::exception_ptr error;
-  std::conditional_t<std::is_void_v<result_type>, bool, std::optional<result_type>> result{};
+  std::conditional_t<std::is_void_v<result_type>, bool, kept_result<result_type>> result{};
   try {
     if constexpr (std::is_void_v<result_type>) {
       std::invoke(body, children);
     } else {
-      result.emplace(std::invoke(body, children));
+      result.keep(std::invoke(body, children));
     }
   } catch (...) {
     error = std::current_exception();
     children.body_failed();
   }
-  children.wait_here();
+  while (!children.is_over()) {
+    scope_wait end(children);
+    martlet::await(end);
+  }
   children.settle(std::move(error));
   if constexpr (!std::is_void_v<result_type>) {
-    return std::move(*result);
+    return result.take();
   }
 }
 
@@ -247,6 +284,9 @@ auto call_in_scope(deadline limit, F& body) -> std::invoke_result_t<F&, scope&> 
 ///   co_return;
 /// });                                         // both have ended here
 /// ```
+///
+/// A scope that is made behind a shield is not held back by that one: its deadline and its errors do end its body's waits.
+/// On a plain thread use a scope as an object: there is no scheduler that the children could run on.
 ///
 /// Takes     a callable that takes the scope and returns a task, or in a fiber any other; it is kept until the end.
 /// Returns   a task to await, or what the body returned.

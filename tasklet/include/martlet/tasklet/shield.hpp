@@ -8,7 +8,8 @@ namespace martlet {
 /// Keeps cancellation away from what its tasklet waits for while it lives: for cleaning up.
 ///
 /// A cancel that comes meanwhile, or came before, is heard by the first wait after it. Keep what stands behind a shield
-/// short, or give it a time limit: nobody can stop it. Shields nest. Tasklets that are spawned behind one are not shielded.
+/// short, or give it a time limit, which holds behind the shield: nobody else can stop it. Shields nest, 63 deep at most.
+/// Tasklets that are spawned behind one are not shielded.
 ///
 /// ```cpp
 /// try {

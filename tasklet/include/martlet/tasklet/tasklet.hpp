@@ -71,13 +71,24 @@ inline constexpr std::uintptr_t tag_mask = 7;
 inline constexpr std::uintptr_t queued_mark = std::uintptr_t{1} << (8 * sizeof(std::uintptr_t) - 1);  // in no address
 
 /// What a tasklet's `cancel_` says. It stays 0 for those that nobody stops, so that waits look at one thing only.
+///
+/// A scope that was made behind d shields stops its tasklet while that stands behind d at most: its *reach* is d + 1. Of all
+/// stopped scopes that a tasklet is inside of the word has the farthest reach.
 namespace cancel {
 inline constexpr std::uint16_t asked = 1;         // it was asked to stop; never taken back
 inline constexpr std::uint16_t looking = 2;       // a canceller looks at its word: no shield may be raised meanwhile
 inline constexpr std::uint16_t shield = 1U << 2;  // counted: shields that it stands behind
 inline constexpr std::uint16_t shields = 0x00fc;
-inline constexpr std::uint16_t scope = 1U << 8;  // counted: scopes that it is inside of and that were cancelled
-inline constexpr std::uint16_t scopes = 0xff00;
+inline constexpr std::uint16_t most_shields = shields / shield;
+inline constexpr unsigned reach_shift = 8;  // the farthest reach, in the bits from here on
+
+constexpr std::uint16_t shields_in(std::uint16_t now) noexcept {
+  return static_cast<std::uint16_t>((now & shields) / shield);
+}
+constexpr std::uint16_t reach_in(std::uint16_t now) noexcept { return static_cast<std::uint16_t>(now >> reach_shift); }
+constexpr std::uint16_t with_reach(std::uint16_t now, std::uint16_t reach) noexcept {
+  return static_cast<std::uint16_t>((now & 0x00ff) | reach << reach_shift);
+}
 }  // namespace cancel
 
 struct tasklet : wait_core {
@@ -189,6 +200,9 @@ struct membership {
   }
 };
 
+/// Marks the link to a scope that a tasklet is inside of; it stands before the one to the tasklet's owner.
+inline constexpr std::uintptr_t inside_mark = 4;
+
 /// Who owns a tasklet and outlives it: a scope, or the scheduler for what was spawned outside of any.
 class scope_base {
  public:
@@ -214,8 +228,21 @@ class scope_base {
   /// Returns   the tasklet whose scope it is, null when it is no tasklet's.
   virtual const tasklet* parent() const noexcept { return nullptr; }
 
+  /// Returns   the link that its tasklet had before it was inside of this scope.
+  virtual std::uintptr_t outer_link() const noexcept { return 0; }
+
  protected:
   ~scope_base() = default;
 };
+
+/// Returns   where the tasklet `root`, which runs, keeps the link to what it is inside of, and in the end to its owner: the
+///           awaited coroutines that run as parts of it come before.
+inline std::uintptr_t& owner_link_of(tasklet& root) noexcept {
+  std::uintptr_t* link = &root.link_;
+  while ((*link & 1) != 0) {
+    link = &reinterpret_cast<tasklet*>(*link & ~std::uintptr_t{1})->link_;
+  }
+  return *link;
+}
 
 }  // namespace martlet::detail

@@ -116,24 +116,26 @@ inline void ready(tasklet* who, host* here, turn when = turn::next) noexcept {
 
 /// Asks a tasklet to stop: every wait it is in or will begin throws `cancelled`, but for those behind a shield.
 ///
-/// `who` is a root whose frame the caller keeps alive; `why` is `cancel::asked` or `cancel::scope`.
+/// `who` is a root whose frame the caller keeps alive. `reach` is that of a scope that it is inside of (`cancel`), or 0 for
+/// good.
 ///
 /// Threads   any.
 /// Cost      a lock when it waits; a `heavy_fence` (17 us) when it runs.
-void request_cancel(tasklet* who, std::uint16_t why = cancel::asked) noexcept;
+void request_cancel(tasklet* who, std::uint16_t reach = 0) noexcept;
 
 /// The same in two steps, for many at once: first all are told, then after one `heavy_fence` the wait of each is ended.
 ///
 /// Returns   whether the second step is due: not behind a shield, nor when another canceller is about to take it.
-bool tell_to_stop(tasklet* who, std::uint16_t why) noexcept;
+bool tell_to_stop(tasklet* who, std::uint16_t reach) noexcept;
 
 /// Ends the wait that `who` is in, if it is in one. There was a `heavy_fence` since it was told.
 ///
 /// Returns   whom to make ready, null for nobody.
 tasklet* end_wait(tasklet* who) noexcept;
 
-/// Takes `cancel::scope` back. For the running tasklet itself.
-void forgive_scope(tasklet& self) noexcept;
+/// Takes back what a scope that ends has asked for: leaves the farthest reach of the others, which `others(asked)` tells.
+/// For the running tasklet itself.
+void forgive_scope(tasklet& self, std::uint16_t (*others)(void* asked), void* asked) noexcept;
 
 /// Raises a shield, and lowers it. For the running tasklet itself.
 void raise_shield(tasklet& self) noexcept;
