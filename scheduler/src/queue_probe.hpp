@@ -45,11 +45,7 @@ class queue_probe {
   }
 
  private:
-  static void arrive(void* frame) noexcept {
-    auto& self = *static_cast<queue_probe*>(frame);
-    self.waited_.store(base::cycles() - self.sent_.load(base::relaxed), base::relaxed);
-    self.sent_.store(0, base::release);  // [probe.back] from here on it may be queued again
-  }
+  static void arrive(void* frame) noexcept;
 
   void (*resume_)(void*) = &queue_probe::arrive;
   void (*destroy_)(void*) = nullptr;
