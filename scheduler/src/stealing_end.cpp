@@ -120,7 +120,7 @@ attempt try_to_stop(tasklet& who, tasklet*& wake) noexcept {
     return attempt::done;  // it stands behind a shield, or another canceller sees to it
   }
   const attempt result = try_end_wait(who, wake);
-  who.cancel_.fetch_and(static_cast<std::uint16_t>(~cancel::looking), base::release);  // [cancel.shield]
+  stop_looking(who);
   return result;
 }
 

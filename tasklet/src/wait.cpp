@@ -150,10 +150,6 @@ tasklet* claim_for_cancel(tasklet* who) noexcept {
   }
 }
 
-void stop_looking(tasklet* who) noexcept {
-  who->cancel_.fetch_and(static_cast<std::uint16_t>(~cancel::looking), base::release);  // [cancel.shield]
-}
-
 // Changes the running tasklet's own bits when no canceller looks: what that one would claim has to be the wait that it was
 // meant for, not a later one that it must leave alone.
 template <class Change>
@@ -172,7 +168,7 @@ void change_own(tasklet& self, Change change) noexcept {
 
 tasklet* end_wait(tasklet* who) noexcept {
   tasklet* leaf = claim_for_cancel(who);
-  stop_looking(who);
+  stop_looking(*who);
   return leaf;
 }
 
@@ -187,7 +183,7 @@ void request_cancel(tasklet* who, std::uint16_t reach) noexcept {
     base::heavy_fence();
     leaf = claim_for_cancel(who);
   }
-  stop_looking(who);
+  stop_looking(*who);
   if (leaf != nullptr) {
     ready(leaf, here);
   }

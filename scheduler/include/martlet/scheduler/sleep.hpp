@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include <martlet/base/clock.hpp>
+#include <martlet/scheduler/deadline.hpp>
 #include <martlet/scheduler/timer.hpp>
 #include <martlet/tasklet/wait.hpp>
 
@@ -35,13 +36,12 @@ class [[nodiscard("await it")]] sleep_operation final : public operation<sleep_o
 /// Cost      no system call; a timer lies in the wait itself.
 template <class Rep, class Period>
 detail::sleep_operation sleep_for(std::chrono::duration<Rep, Period> time) noexcept {
-  return detail::sleep_operation(time.count() <= 0 ? 0 : base::after(base::now(), time));
+  return detail::sleep_operation(deadline(time).at());
 }
 
 /// Waits until a moment of the steady clock.
 inline detail::sleep_operation sleep_until(std::chrono::steady_clock::time_point moment) noexcept {
-  return detail::sleep_operation(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(moment.time_since_epoch()).count());
+  return detail::sleep_operation(deadline(moment).at());
 }
 
 }  // namespace martlet

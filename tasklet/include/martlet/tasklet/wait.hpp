@@ -128,6 +128,11 @@ void request_cancel(tasklet* who, std::uint16_t reach = 0) noexcept;
 /// Returns   whether the second step is due: not behind a shield, nor when another canceller is about to take it.
 bool tell_to_stop(tasklet* who, std::uint16_t reach) noexcept;
 
+/// Takes back the mark that a canceller looks, which `tell_to_stop` has made: the last of the second step.
+inline void stop_looking(tasklet& who) noexcept {
+  who.cancel_.fetch_and(static_cast<std::uint16_t>(~cancel::looking), base::release);  // [cancel.shield]
+}
+
 /// Ends the wait that `who` is in, if it is in one. There was a `heavy_fence` since it was told.
 ///
 /// Returns   whom to make ready, null for nobody.
