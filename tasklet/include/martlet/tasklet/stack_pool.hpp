@@ -123,7 +123,7 @@ class stack_pool {
   /// Gives the pages of some of those back to the system.
   ///
   /// Returns   false when there are no more.
-  /// Cost      up to 100 us.
+  /// Cost      up to 100 us; where whole slabs are given up, 2 ms with 200,000 stacks.
   bool trim_some() noexcept;
 
   /// Returns   a hint: whether there are free stacks with pages.
