@@ -64,15 +64,17 @@ PY
 
 # Takes a virtual environment; builds and installs martlet there as a user's `pip install .` does, unless these very sources are in it.
 install_wheel() {
-  local venv=$1 sources
+  local venv=$1 tree=build/wheel/${1##*/} sources
   sources=$(find pyproject.toml meson.build meson_options.txt README.md base tasklet scheduler channel net loadtest interpreter_bindings \
     -type f -not -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum)
   [ "$(cat "$venv/sources" 2>/dev/null)" != "$sources" ] || return 0
   rm -f "$venv/sources"
+  # An old tree would not know a new option (meson's answer: Unknown option).
+  [ ! meson_options.txt -nt "$tree/build.ninja" ] || rm -rf "$tree"
   # The build tree is kept beside the environment, so that the next time only what changed is compiled.
   # The environment's own meson and ninja come first, as they do for who has activated it.
   run env PATH="$PWD/$venv/bin:$PATH" "$venv/bin/python" -m pip install -q --no-build-isolation --no-deps --force-reinstall \
-    --config-settings=build-dir="build/wheel/${venv##*/}" . >&2 </dev/null || return
+    --config-settings=build-dir="$tree" . >&2 </dev/null || return
   printf '%s\n' "$sources" >"$venv/sources"
 }
 

@@ -23,6 +23,7 @@ void stealing::vacate(worker& w) {
   if (w.detach_ != nullptr) {
     w.detach_(w);
   }
+  w.attachment_ = nullptr;  // the thread's: at the end another one may take a lent thread's place
   w.current_.store(nullptr, base::relaxed);
   base::set_current(nullptr);
   w.carrier_ = nullptr;

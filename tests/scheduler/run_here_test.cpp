@@ -124,6 +124,29 @@ TEST_SUITE("run_here") {
     CHECK(eventually([&] { return fired == 1; }, 20s));
   }
 
+  // As the Python binding does: the next thread in this place must not end the state of the first.
+  TEST_CASE("what was attached to a thread is gone when another one takes its place") {
+    scheduler pool(martlet::scheduler_options{.workers = 0, .lent_threads = 1});
+    static int detached = 0;
+    int state = 0;
+    pool.run_here(pool.spawn([&] {
+      auto& here = *martlet::detail::current_host();
+      here.attachment_ = &state;
+      here.detach_ = [](martlet::detail::host& there) { ++detached, there.detach_ = nullptr; };
+    }));
+    CHECK(detached == 1);
+    const auto mine = thread_now();
+    bool has_other_thread = false;
+    void* left = &state;
+    pool.spawn([&] {
+      has_other_thread = thread_now() != mine;
+      left = martlet::detail::current_host()->attachment_;
+    });
+    CHECK(pool.shutdown(10s).is_complete());
+    CHECK(has_other_thread);
+    CHECK(left == nullptr);
+  }
+
   TEST_CASE("a scheduler without workers is destroyed with tasklets and timers left behind") {
     for (int i = 0; i < 20; ++i) {
       counter stopped{0};

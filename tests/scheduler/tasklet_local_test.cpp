@@ -146,9 +146,14 @@ TEST_SUITE("tasklet_local") {
         tasklet_local<std::shared_ptr<counted>>* what;
         ~asks() { what->get(); }
       };
-      for (int i = 0; i < 100; ++i) {
-        pool.spawn([](std::shared_ptr<asks>) -> task<> { co_await martlet::yield(); }(std::make_shared<asks>(&value)));
-      }
+      // A handle that goes after its tasklet has ended takes the frame with it: the value is this thread's then.
+      std::thread([&] {
+        for (int i = 0; i < 100; ++i) {
+          pool.spawn([](std::shared_ptr<asks>) -> task<> {
+            co_await martlet::yield();
+          }(std::make_shared<asks>(&value)));
+        }
+      }).join();
       while (pool.statistics().ended != 100) {
         std::this_thread::yield();
       }

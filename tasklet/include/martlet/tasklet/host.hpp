@@ -48,7 +48,7 @@ struct host {
   // Set by a tasklet whose kind needs something attached to the thread (an interpreter's thread state). The loop calls
   // it before it runs a tasklet of another kind and before it searches or sleeps.
   void (*detach_)(host&) = nullptr;
-  void* attachment_ = nullptr;  // what is attached again the next time; of whoever set it
+  void* attachment_ = nullptr;  // what is attached again the next time; of whoever set it, until the thread goes
 
   const unsigned index_;  // among the hosts of its executor
   const bool is_lent_;    // runs on a thread that called run_here
