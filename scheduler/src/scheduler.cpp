@@ -160,37 +160,70 @@ void end_admission(run_queue& queue) noexcept {
   }
 }
 
-void enter(run_queue* queue, scope_base* owner, tasklet* who, site where) {
+namespace {
+
+// A tasklet that never started: its handle destroys it.
+void give_up(tasklet& who) noexcept { who.word_.store(tasklet::bits(tag::failed), base::relaxed); }
+
+[[noreturn, gnu::noinline]] void refuse_place(tasklet& who) {
+  give_up(who);
+  throw overloaded();
+}
+
+void join_scope(run_queue& queue, scope_base& owner, tasklet& who) {
+  try {
+    who.link_ = owner.child_began(who);
+  } catch (...) {
+    queue.tasklets().leave();
+    give_up(who);
+    throw;
+  }
+}
+
+[[gnu::noinline]] void enter_from_outside(run_queue* queue, scope_base* owner, tasklet* who, site where) {
   run_queue* into = nullptr;
   try {
     into = &queue_for_spawn(queue);
-    if (!into->tasklets().enter()) [[unlikely]] {
-      end_admission(*into);
-      throw overloaded();
-    }
   } catch (...) {
-    who->word_.store(tasklet::bits(tag::failed), base::relaxed);  // it never started; its handle destroys it
+    give_up(*who);
     throw;
   }
   try {
+    if (!into->tasklets().enter()) {
+      refuse_place(*who);
+    }
     enter_admitted(*into, owner, who, where);
   } catch (...) {
-    end_admission(*into);
+    into->end_visit();
     throw;
   }
-  end_admission(*into);
+  into->end_visit();
+}
+
+}  // namespace
+
+// The common way, from a tasklet into its own scheduler, ends in a jump.
+void enter(run_queue* queue, scope_base* owner, tasklet* who, site where) {
+  host* here = current_host();
+  if (here == nullptr || (queue != nullptr && here->executor_ != queue)) [[unlikely]] {
+    enter_from_outside(queue, owner, who, where);
+    return;
+  }
+  auto& into = *static_cast<run_queue*>(here->executor_);
+  if (!into.tasklets().enter()) [[unlikely]] {
+    refuse_place(*who);
+  }
+  who->site_ = where;
+  if (owner != nullptr) {
+    join_scope(into, *owner, *who);
+  }
+  into.spawn(who, here);
 }
 
 void enter_admitted(run_queue& queue, scope_base* owner, tasklet* who, site where) {
   who->site_ = where;
   if (owner != nullptr) {
-    try {
-      who->link_ = owner->child_began(*who);
-    } catch (...) {
-      queue.tasklets().leave();
-      who->word_.store(tasklet::bits(tag::failed), base::relaxed);
-      throw;
-    }
+    join_scope(queue, *owner, *who);
   }
   queue.spawn(who, current_host());
 }

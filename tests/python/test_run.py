@@ -5,6 +5,7 @@ import functools
 import gc
 import os
 import threading
+import time
 import traceback
 import weakref
 
@@ -266,17 +267,29 @@ def test_workers_is_a_count():
 
 def test_the_environment_changes_the_default_of_workers(monkeypatch):
     def threads():
-        return len(os.listdir("/proc/self/task"))
+        return set(os.listdir("/proc/self/task"))
 
-    def threads_with(count):
-        monkeypatch.setenv("MARTLET_WORKERS", count)
-        return martlet.run(threads)
+    def has_workers(wanted, **given):
+        before = threads()  # with those that are just going
 
-    assert threads_with("4") - threads_with("1") == 3
-    assert martlet.run(threads, workers=2) - threads_with("1") == 1
+        def wait_for_them():
+            give_up = time.monotonic() + 10
+            while True:
+                found = len(threads() - before)  # all workers but this thread, and in the end the one that waits for Ctrl-C
+                if found == wanted or time.monotonic() > give_up:
+                    return found
+                time.sleep(0.001)
+
+        return martlet.run(wait_for_them, **given) == wanted
+
+    monkeypatch.setenv("MARTLET_WORKERS", "4")
+    assert has_workers(4)
+    assert has_workers(2, workers=2)
+    monkeypatch.setenv("MARTLET_WORKERS", "1")
+    assert has_workers(1)
     for wrong in ("abc", "-3", "0", "99999999"):
         monkeypatch.setenv("MARTLET_WORKERS", wrong)
         with pytest.raises(ValueError, match=f'from 1 to 4096; found "{wrong}"'):
             martlet.run(threads)
-        assert martlet.run(threads, workers=1) >= 1
+        assert has_workers(1, workers=1)
 

@@ -151,7 +151,7 @@ TEST_SUITE("a scheduler's life") {
       cycle();
     }
     CHECK(eventually([&] {
-      return entries_in("/proc/self/task") == threads;
+      return entries_in("/proc/self/task") <= threads;
     }));  // the kernel removes them a moment later
     CHECK(entries_in("/proc/self/fd") == files);
     CHECK(frames_in_use() == frames);

@@ -91,8 +91,8 @@ template <class Op>
 
 template <class Op>
 void wait_in_fiber(host* here, Op& op) {
-  look_for_held_locks<Op>(here);
   tasklet* self = here->current_.load(base::relaxed);
+  look_for_held_locks<Op>(self);
   if constexpr (yields_first<Op>) {
     if (--here->budget_ < 0) {
       yield_fiber(*here);

@@ -135,7 +135,7 @@ struct tasklet : wait_core {
     const std::uint16_t now = cancel_.load(base::relaxed);
     return now != 0 && must_stop(now);
   }
-  [[gnu::cold]] static bool must_stop(std::uint16_t now) noexcept;
+  [[gnu::cold, gnu::const]] static bool must_stop(std::uint16_t now) noexcept;
 
   static constexpr std::size_t frame_offset = 2 * sizeof(void*);
 

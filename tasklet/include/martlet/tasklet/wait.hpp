@@ -182,9 +182,9 @@ concept is_call = requires { typename Op::is_call; };
 
 /// Looks for locks of a thread that are held over a wait, where that is looked for (held_locks.hpp).
 template <class Op>
-void look_for_held_locks([[maybe_unused]] const host* here) noexcept {
+void look_for_held_locks([[maybe_unused]] waiter who) noexcept {
 #ifndef NDEBUG
-  if (here != nullptr && !is_call<Op>) {
+  if (const host* here = who.root->at(); here != nullptr && !is_call<Op>) {
     refuse_held_locks(*here);
   }
 #endif
@@ -214,7 +214,7 @@ class operation {
     static_assert(record_of_promise<Promise>, "await this inside a martlet::task");
     const waiter who(&handle.promise());
     auto& self = static_cast<Derived&>(*this);
-    look_for_held_locks<Derived>(who.root->at());
+    look_for_held_locks<Derived>(who);
     if constexpr (Derived::yields_first) {
       const auto begin = [](void* op, waiter of) {
         return static_cast<Derived*>(op)->prepare(of) && static_cast<Derived*>(op)->publish();
