@@ -14,7 +14,7 @@ void family::adopt(tasklet_frame& child) noexcept {
   children_ = &child;
   ++open_;
   if (stopping_) {
-    child.record_.cancel_.store(detail::cancel::asked, base::relaxed);  // nobody runs it yet
+    child.record_.cancel_.store(detail::cancel::from_the_start, base::relaxed);  // nobody runs it yet
   }
 }
 

@@ -52,10 +52,10 @@ void deadline_watch::run(host& here) noexcept {
   }
   of.lock_.lock();
   is_over_ = true;
-  const bool is_awaited = is_unwanted_;
-  of.lock_.unlock();
-  if (is_awaited) {
+  if (is_unwanted_) {
     of.one_ended(here);
+  } else {
+    of.lock_.unlock();
   }
 }
 

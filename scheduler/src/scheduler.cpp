@@ -170,7 +170,7 @@ void give_up(tasklet& who) noexcept { who.word_.store(tasklet::bits(tag::failed)
   throw overloaded();
 }
 
-void join_scope(run_queue& queue, scope_base& owner, tasklet& who) {
+[[gnu::always_inline]] inline void join_scope(run_queue& queue, scope_base& owner, tasklet& who) {
   try {
     who.link_ = owner.child_began(who);
   } catch (...) {

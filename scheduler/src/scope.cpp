@@ -100,34 +100,31 @@ std::uintptr_t scope::child_began(detail::tasklet& who) {
   if (place == nullptr) [[unlikely]] {
     place = enlarge_roster();
   }
-  place->who = &who;
   place->of = this;
   ++open_;
+  place->who.store(reinterpret_cast<std::uintptr_t>(&who), base::release);  // [member.enter]
   const bool is_told = children_are_told_;
   lock_.unlock();
   if (is_told) [[unlikely]] {
-    who.cancel_.fetch_or(detail::cancel::asked, base::relaxed);  // it is in no queue yet
+    who.cancel_.fetch_or(detail::cancel::from_the_start, base::relaxed);  // it is in no queue yet
   }
   return reinterpret_cast<std::uintptr_t>(place) | detail::membership::mark;
 }
 
 // Under the lock, which it lets go of meanwhile, and has let go of when it throws.
 detail::membership* scope::enlarge_roster() {
-  for (;;) {
-    const std::size_t count = roster_.next_count();
-    lock_.unlock();
-    auto more = detail::roster::make_block(count);
-    lock_.lock();
-    if (detail::membership* place = roster_.take(); place != nullptr) {
-      return place;
-    }
-    roster_.add(std::move(more));
+  lock_.unlock();
+  detail::roster::block* more = detail::roster::make_block();
+  lock_.lock();
+  detail::membership* place = roster_.take();
+  if (place == nullptr) {
+    roster_.add(more);
+    return roster_.take();
   }
-}
-
-void scope::child_leaves(detail::membership& place) noexcept {
-  const std::lock_guard guard(lock_);
-  roster_.give_back(place);
+  lock_.unlock();
+  detail::roster::free_block(more);
+  lock_.lock();
+  return place;
 }
 
 void scope::child_failed(std::exception_ptr failure, bool, site) noexcept {
@@ -151,14 +148,16 @@ void scope::child_failed(std::exception_ptr failure, bool, site) noexcept {
   stop(whom::all);
 }
 
-void scope::child_ended(detail::host& here) noexcept {
+void scope::child_ended(detail::host& here, detail::membership* place) noexcept {
   static_cast<detail::run_queue*>(here.executor_)->tasklets().leave();
+  lock_.lock();
+  roster_.give_back(*place);
   one_ended(here);
 }
 
+// Under the lock, which it lets go of.
 void scope::one_ended(detail::host& here) noexcept {
   detail::tasklet* waiting = nullptr;
-  lock_.lock();
   // One that was completed stays until it has run; another child may have been spawned, and have ended, meanwhile.
   if (--open_ == 0 && waiter_ != nullptr && waiter_->owner != nullptr && detail::claim(waiter_->owner, *this)) {
     waiting = detail::complete(*waiter_);
@@ -197,35 +196,37 @@ void scope::stop(whom to_stop) noexcept {
   }
 }
 
-// A child that is in its place cannot end while the lock is held; one whose wait has been ended for it does not before it is
-// made ready. So the lock is held over a fence and some claims at a time, never over all children.
+// A child that is held cannot end; one whose wait has been ended for it does not before it is made ready. They are held over
+// a fence, so a run at a time.
 void scope::cancel_members() noexcept {
   lock_.lock();
-  detail::roster::block* newest = roster_.newest();
+  const detail::roster::extent members = roster_.handed_out();
   lock_.unlock();
-  roster_.visit(newest, [this](std::span<detail::membership> places) {
-    constexpr std::size_t batch = 64;
-    for (; !places.empty(); places = places.subspan(std::min(batch, places.size()))) {
-      std::array<detail::tasklet*, batch> told;
-      std::size_t count = 0;
-      {
-        const std::lock_guard guard(lock_);
-        for (const auto& place : places.first(std::min(batch, places.size()))) {
-          if (place.who != nullptr && detail::tell_to_stop(place.who, 0)) {
-            told[count++] = place.who;
-          }
-        }
-        if (count != 0) {
-          base::heavy_fence();
-        }
-        for (std::size_t i = 0; i < count; ++i) {
-          told[i] = detail::end_wait(told[i]);
-        }
+  roster_.visit(members, [](std::span<detail::membership> places) {
+    struct told_one {
+      detail::membership* place;
+      detail::tasklet* who;
+    };
+    std::array<told_one, detail::roster::longest_run> told;
+    std::size_t count = 0;
+    for (auto& place : places) {
+      if (detail::tasklet* who = place.hold(); who == nullptr) {
+      } else if (detail::tell_to_stop(who, 0)) {
+        told[count++] = {&place, who};
+      } else {
+        place.let_go(who);
       }
-      for (std::size_t i = 0; i < count; ++i) {
-        if (told[i] != nullptr) {
-          detail::ready(told[i], detail::current_host(), detail::turn::last);
-        }
+    }
+    if (count != 0) {
+      base::heavy_fence();
+    }
+    for (told_one& one : std::span(told).first(count)) {
+      detail::tasklet* leaf = detail::end_wait(one.who);
+      one.place->let_go(std::exchange(one.who, leaf));
+    }
+    for (const told_one& one : std::span(told).first(count)) {
+      if (one.who != nullptr) {
+        detail::ready(one.who, detail::current_host(), detail::turn::last);
       }
     }
   });

@@ -63,7 +63,7 @@ class stealing::outermost final : public scope_base {
     }
   }
 
-  void child_ended(host& here) noexcept override {
+  void child_ended(host& here, membership*) noexcept override {
     pool_.tasklets().leave();
     worker::count(static_cast<worker&>(here).count_.ended);
   }
@@ -199,7 +199,7 @@ void stealing::spawn_late(tasklet* who) {
     who->word_.store(tasklet::bits(tag::failed), base::relaxed);  // it never started; its handle destroys it
     require_own_process("spawn");
   }
-  who->cancel_.fetch_or(cancel::asked, base::relaxed);  // it is in no queue yet
+  who->cancel_.fetch_or(cancel::from_the_start, base::relaxed);  // it is in no queue yet
 }
 
 // Apart, so that the queue's code does not weigh on the callers' common path. Once the tasklet is in the queue it may run

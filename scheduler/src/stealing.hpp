@@ -177,6 +177,7 @@ class stealing : public run_queue, private failure_listener {
   // Read at every tick, written rarely.
   alignas(128) base::atomic<command> command_{command::run};
   base::atomic<std::uint32_t> idle_{0};  // workers that search, nap or sleep
+  base::atomic<phase> phase_{phase::open};
 
   alignas(128) base::atomic<std::uint32_t> searching_{0};
   patience patience_;  // of whoever holds the search
@@ -186,8 +187,7 @@ class stealing : public run_queue, private failure_listener {
   base::atomic<std::uint32_t> visitors_{0};    // threads of others that are handing work in
   base::atomic<std::uint64_t> foreign_spawned_{0};
   base::atomic<std::uint64_t> foreign_wakes_{0};
-  base::futex_word changed_{0};  // raised when a worker leaves
-  base::atomic<phase> phase_{phase::open};
+  base::futex_word changed_{0};             // raised when a worker leaves
   std::mutex ending_;                       // one thread at a time ends it
   bool is_over_ = false;                    // under it: the threads have been joined
   base::atomic<std::uint32_t> tidied_{0};   // which round of the memory's decay the queues have seen

@@ -184,11 +184,10 @@ void frame_pool::unlist(depot& d, slab* s) noexcept {
 // ---- slots that come and go
 
 // Notes that the pages under these bytes are about to be there.
-void frame_pool::slab::touch(const std::byte* from, std::size_t bytes) noexcept {
-  const auto at = static_cast<std::size_t>(from - begin());
-  for (std::size_t g = at / granule; g <= (at + bytes - 1) / granule && g < 64; ++g) {
-    is_dropped &= ~(std::uint64_t{1} << g);
-  }
+void frame_pool::slab::touch(const std::byte* from, const std::byte* end) noexcept {
+  const auto first_page = static_cast<std::size_t>(from - begin()) / granule;
+  const auto last_page = static_cast<std::size_t>(end - begin() - 1) / granule;
+  is_dropped &= ~(~std::uint64_t{0} >> (63 - last_page) & ~std::uint64_t{0} << first_page);
 }
 
 frame_pool::chain frame_pool::take(std::size_t index, std::uint32_t most) {
@@ -209,23 +208,27 @@ frame_pool::chain frame_pool::take(std::size_t index, std::uint32_t most) {
   free_slot** end = &taken.first;
   while (taken.length < most && d.resident.front != nullptr) {
     slab& s = *d.resident.front;
+    const std::uint32_t count = std::min(most - taken.length, s.free);
+    const std::byte* begin = nullptr;
     std::uint32_t last = 0;
-    const std::uint32_t before = taken.length;
-    for (; taken.length < most && s.free != 0; ++taken.length, --s.free) {
+    for (std::uint32_t left = count; left != 0; --left) {
       while (s.is_free[s.scanned] == 0) {
         ++s.scanned;
       }
       last = s.scanned * 64 + static_cast<std::uint32_t>(std::countr_zero(s.is_free[s.scanned]));
       s.is_free[s.scanned] &= s.is_free[s.scanned] - 1;
       std::byte* place = s.first + last * size;
-      if (s.is_dropped != 0) [[unlikely]] {
-        s.touch(place, size);
-      }
+      begin = begin == nullptr ? place : begin;
       base::unpoison(place, std::min(size, always_readable));
       *end = reinterpret_cast<free_slot*>(place);
       end = &(*end)->next;
     }
-    d.free -= taken.length - before;
+    taken.length += count;
+    s.free -= count;
+    d.free -= count;
+    if (s.is_dropped != 0 && count != 0) [[unlikely]] {
+      s.touch(begin, s.first + (last + 1) * size);  // what is not free between them was there before
+    }
     if (last >= s.carved.load(base::relaxed)) {  // only changed under the depot's lock
       s.carved.store(last + 1, base::release);   // [slab.carve]
     }

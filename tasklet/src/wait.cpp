@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <thread>
 #include <type_traits>
 #include <utility>
 
@@ -59,9 +60,10 @@ void finish_root_as(tasklet* who, Error error) noexcept {
     drop_extras(*who);
   }
   auto* owner = reinterpret_cast<scope_base*>(who->link_);
-  if (membership* place = membership::of_link(who->link_); place != nullptr) {
+  membership* place = membership::of_link(who->link_);
+  if (place != nullptr) {
     owner = place->of;
-    owner->child_leaves(*place);  // before the frame may go: a canceller finds it by its place
+    place->leave(*who);  // before the frame may go: a canceller finds it by its place
   }
   [[maybe_unused]] const site where = who->site_;
   tasklet* joiner = nullptr;
@@ -90,7 +92,7 @@ void finish_root_as(tasklet* who, Error error) noexcept {
       owner->child_failed(std::move(error), detached, where);
     }
   }
-  owner->child_ended(*here);
+  owner->child_ended(*here, place);
   if (joiner != nullptr) {
     hand_off(joiner, *here);
   }
@@ -100,18 +102,13 @@ void finish_root_as(tasklet* who, Error error) noexcept {
 
 // ---- cancelling
 
-bool tasklet::must_stop(std::uint16_t now) noexcept {
-  const std::uint16_t shields = cancel::shields_in(now);
-  return ((now & cancel::asked) != 0 && shields == 0) || cancel::reach_in(now) > shields;
-}
-
 bool tell_to_stop(tasklet* who, std::uint16_t reach) noexcept {
   std::uint16_t now = who->cancel_.load(base::relaxed);
   std::uint16_t next = 0;
   do {
-    next = reach == 0 ? static_cast<std::uint16_t>(now | cancel::asked)
-                      : cancel::with_reach(now, std::max(reach, cancel::reach_in(now)));
-    if (tasklet::must_stop(next)) {
+    next = cancel::settled(reach == 0 ? static_cast<std::uint16_t>(now | cancel::asked)
+                                      : cancel::with_reach(now, std::max(reach, cancel::reach_in(now))));
+    if ((next & cancel::stop) != 0) {
       next |= cancel::looking;
     }
   } while (!who->cancel_.compare_exchange_weak(now, next, base::seq_cst));  // [cancel.look]
@@ -158,7 +155,7 @@ void change_own(tasklet& self, Change change) noexcept {
     std::uint16_t now = self.cancel_.load(base::acquire);  // [cancel.shield]
     if ((now & cancel::looking) != 0) [[unlikely]] {
       base::cpu_pause();
-    } else if (self.cancel_.compare_exchange_weak(now, change(now), base::acq_rel)) {
+    } else if (self.cancel_.compare_exchange_weak(now, cancel::settled(change(now)), base::acq_rel)) {
       return;
     }
   }
@@ -203,7 +200,11 @@ void raise_shield(tasklet& self) noexcept {
   change_own(self, [](std::uint16_t now) { return static_cast<std::uint16_t>(now + cancel::shield); });
 }
 
-void lower_shield(tasklet& self) noexcept { self.cancel_.fetch_sub(cancel::shield, base::acq_rel); }
+void lower_shield(tasklet& self) noexcept {
+  std::uint16_t now = self.cancel_.load(base::relaxed);
+  while (!self.cancel_.compare_exchange_weak(now, cancel::settled(static_cast<std::uint16_t>(now - cancel::shield)),
+                                             base::acq_rel)) {}
+}
 
 bool spend_budget_slowly(waiter who) noexcept {
   go_last(who.leaf, who.root);
@@ -246,12 +247,31 @@ bool begin_later(waiter who, void* operation, bool (*begin)(void*, waiter)) noex
   return true;
 }
 
+// Whoever holds the place may have been taken off his core.
+void membership::leave_slowly(tasklet& child) noexcept {
+  for (int look = 1;; ++look) {
+    auto free = reinterpret_cast<std::uintptr_t>(&child);
+    if (who.compare_exchange_strong(free, 0, base::acquire, base::relaxed)) {  // [member.hold]
+      return;
+    }
+    base::cpu_pause();
+    if (look % 128 == 0) {
+      std::this_thread::yield();
+    }
+  }
+}
+
+// With a copy: whoever holds the handle may destroy the frame, and the error in it, before the scope has heard of it. Apart,
+// so that its cleaning up does not weigh on those that succeed.
+[[gnu::noinline]] static void finish_failed_root(tasklet* who, std::exception_ptr error) noexcept {
+  finish_root_as(who, std::move(error));
+}
+
 void finish_root(tasklet* who, const std::exception_ptr* error) noexcept {
   if (error == nullptr) [[likely]] {
     finish_root_as(who, nullptr);
   } else {
-    // A copy: whoever holds the handle may destroy the frame, and the error in it, before the scope has heard of it.
-    finish_root_as(who, *error);
+    finish_failed_root(who, *error);
   }
 }
 

@@ -147,9 +147,8 @@ class scope final : private detail::scope_base, private detail::wait_core {
   scope(detail::run_queue* queue, deadline limit, detail::scope_kind what);
 
   std::uintptr_t child_began(detail::tasklet& who) override;
-  void child_leaves(detail::membership& place) noexcept override;
   void child_failed(std::exception_ptr failure, bool detached, site where) noexcept override;
-  void child_ended(detail::host& here) noexcept override;
+  void child_ended(detail::host& here, detail::membership* place) noexcept override;
   const detail::tasklet* parent() const noexcept override { return owner_; }
   std::uintptr_t outer_link() const noexcept override { return outer_link_; }
 

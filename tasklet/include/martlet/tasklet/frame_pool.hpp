@@ -161,7 +161,7 @@ class frame_pool {
       return static_cast<std::uint32_t>((offset * reciprocal) >> 32);
     }
     std::byte* begin() noexcept { return reinterpret_cast<std::byte*>(this); }
-    void touch(const std::byte* from, std::size_t bytes) noexcept;
+    void touch(const std::byte* from, const std::byte* end) noexcept;
   };
 
   struct slab_list {

@@ -70,7 +70,7 @@ enum class tag : std::uintptr_t { free, created, runnable, parked, select, child
 inline constexpr std::uintptr_t tag_mask = 7;
 inline constexpr std::uintptr_t queued_mark = std::uintptr_t{1} << (8 * sizeof(std::uintptr_t) - 1);  // in no address
 
-/// What a tasklet's `cancel_` says. It stays 0 for those that nobody stops, so that waits look at one thing only.
+/// What a tasklet's `cancel_` says. It stays 0 for those that nobody stops; waits look at `stop` alone.
 ///
 /// A scope that was made behind d shields stops its tasklet while that stands behind d at most: its *reach* is d + 1. Of all
 /// stopped scopes that a tasklet is inside of the word has the farthest reach.
@@ -80,14 +80,27 @@ inline constexpr std::uint16_t looking = 2;       // a canceller looks at its wo
 inline constexpr std::uint16_t shield = 1U << 2;  // counted: shields that it stands behind
 inline constexpr std::uint16_t shields = 0x00fc;
 inline constexpr std::uint16_t most_shields = shields / shield;
-inline constexpr unsigned reach_shift = 8;  // the farthest reach, in the bits from here on
+inline constexpr unsigned reach_shift = 8;
+inline constexpr std::uint16_t reaches = 0x7f00;  // the farthest reach
+inline constexpr std::uint16_t stop = 0x8000;     // its waits throw; follows from the rest (`settled`)
+inline constexpr std::uint16_t from_the_start = asked | stop;
+static_assert(most_shields < reaches >> reach_shift);
 
 constexpr std::uint16_t shields_in(std::uint16_t now) noexcept {
   return static_cast<std::uint16_t>((now & shields) / shield);
 }
-constexpr std::uint16_t reach_in(std::uint16_t now) noexcept { return static_cast<std::uint16_t>(now >> reach_shift); }
+constexpr std::uint16_t reach_in(std::uint16_t now) noexcept {
+  return static_cast<std::uint16_t>((now & reaches) >> reach_shift);
+}
 constexpr std::uint16_t with_reach(std::uint16_t now, std::uint16_t reach) noexcept {
-  return static_cast<std::uint16_t>((now & 0x00ff) | reach << reach_shift);
+  return static_cast<std::uint16_t>((now & ~reaches) | reach << reach_shift);
+}
+
+/// Returns   the word with the `stop` that follows from the rest of it.
+constexpr std::uint16_t settled(std::uint16_t now) noexcept {
+  const std::uint16_t depth = shields_in(now);
+  const bool stops = ((now & asked) != 0 && depth == 0) || reach_in(now) > depth;
+  return static_cast<std::uint16_t>(stops ? now | stop : now & ~stop);
 }
 }  // namespace cancel
 
@@ -131,11 +144,7 @@ struct tasklet : wait_core {
   host* at() const noexcept { return host_.load(base::relaxed); }
 
   /// Returns   whether the waits of this root have to throw `cancelled`.
-  bool is_cancelled() const noexcept {
-    const std::uint16_t now = cancel_.load(base::relaxed);
-    return now != 0 && must_stop(now);
-  }
-  [[gnu::cold, gnu::const]] static bool must_stop(std::uint16_t now) noexcept;
+  bool is_cancelled() const noexcept { return (cancel_.load(base::relaxed) & cancel::stop) != 0; }
 
   static constexpr std::size_t frame_offset = 2 * sizeof(void*);
 
@@ -184,20 +193,49 @@ class executor {
 };
 
 /// A child's place in a scope that can name its children. The link of such a child leads here, marked by
-/// `is_membership`; that of another one straight to its `scope_base`.
+/// `membership::mark`; that of another one straight to its `scope_base`.
 struct membership {
   static constexpr std::uintptr_t mark = 2;
+  static constexpr std::uintptr_t held = 1;
 
-  tasklet* who = nullptr;  // null: the place is free
+  base::atomic<std::uintptr_t>
+      who;  // the child, with `held` while it may not end; 0: the place is free, or it ends just now
   union {
-    scope_base* of = nullptr;
+    scope_base* of;
     membership* next;  // of the free places
   };
+
+  /// Keeps the child from ending until `let_go`. For one thread at a time, and not for long: the child spins.
+  ///
+  /// Returns   the child; null when there is none.
+  tasklet* hold() noexcept {
+    std::uintptr_t child = who.load(base::relaxed);
+    while (child != 0) {
+      if (who.compare_exchange_weak(child, child | held, base::acquire, base::relaxed)) {  // [member.enter]
+        return reinterpret_cast<tasklet*>(child);
+      }
+    }
+    return nullptr;
+  }
+  void let_go(tasklet* child) noexcept {
+    who.store(reinterpret_cast<std::uintptr_t>(child), base::release);  // [member.hold]
+  }
+
+  /// Says that the child ends: from here on nobody holds it.
+  void leave(tasklet& child) noexcept {
+    auto free = reinterpret_cast<std::uintptr_t>(&child);
+    if (!who.compare_exchange_strong(free, 0, base::acquire, base::relaxed)) [[unlikely]] {  // [member.hold]
+      leave_slowly(child);
+    }
+  }
 
   /// Returns   the place that a root's link leads to, null when it has none.
   static membership* of_link(std::uintptr_t link) noexcept {
     return (link & mark) != 0 ? reinterpret_cast<membership*>(link & ~mark) : nullptr;
   }
+
+ private:
+  void leave_slowly(tasklet& child) noexcept;
 };
 
 /// Marks the link to a scope that a tasklet is inside of; it stands before the one to the tasklet's owner.
@@ -211,16 +249,13 @@ class scope_base {
   /// Throws    std::bad_alloc; then the child must not start.
   virtual std::uintptr_t child_began(tasklet& who) = 0;
 
-  /// Says that a child will end at once: from here on nobody may cancel it as a member. Only for those with a membership.
-  virtual void child_leaves(membership&) noexcept {}
-
   /// Says that a child failed, before it says that the child ended.
   ///
   /// Takes     the failure; where the child was spawned; whether nobody holds a handle that could still show it.
   virtual void child_failed(std::exception_ptr failure, bool detached, site where) noexcept = 0;
 
-  /// Says that a child ended; the last touch of the scope by that child.
-  virtual void child_ended(host& here) noexcept = 0;
+  /// Says that a child ended, and that its place is free, null if it had none; the last touch of the scope by that child.
+  virtual void child_ended(host& here, membership* place) noexcept = 0;
 
   /// Returns   whether it wants to hear of failures that a handle can still show.
   virtual bool keeps_errors() const noexcept { return true; }
