@@ -219,14 +219,17 @@ void stack_pool::give_back(const stack& from) noexcept {
       slab.cold += is_guarded ? 1 : 0;
     }
   };
+  bool is_sample = false;
   {
     const std::lock_guard hold(mine.lock);
     if (mine.warm.load(base::relaxed) < options_.warm_bytes / stack_bytes) {
       push(true);
       return;
     }
+    constexpr std::size_t sampled = 16;  // looking costs as much as the rest together
+    is_sample = mine.cold % sampled == 0;
   }
-  drop_pages(mine, *record);  // outside the lock: a system call
+  drop_pages(mine, *record, is_sample);  // outside the lock: system calls
   const std::lock_guard hold(mine.lock);
   push(false);
 }
@@ -342,13 +345,15 @@ std::optional<stack_pool::guard_hit> stack_pool::guard_of(const void* address) c
   return std::nullopt;
 }
 
-// Gives the pages of a stack back that nobody has; notes first how deep it was used. When the kernel refuses, they merely
+// Gives the pages of a stack back that nobody has; may note first how deep it was used. When the kernel refuses, they merely
 // stay.
-void stack_pool::drop_pages(size_class& mine, stack_record& record) noexcept {
+void stack_pool::drop_pages(size_class& mine, stack_record& record, bool notes_depth) noexcept {
   const stack_slab& slab = *stack_slab::of(&record);
   const std::size_t stack_bytes = class_bytes(slab.class_index);
   std::byte* low = low_of(slab, record.index, stack_bytes);
-  note_depth(mine.deepest, touched_bytes(low, stack_bytes, slab.page_bytes));
+  if (notes_depth) {
+    note_depth(mine.deepest, touched_bytes(low, stack_bytes, slab.page_bytes));
+  }
   ::madvise(low, stack_bytes, MADV_DONTNEED);
 }
 
@@ -387,7 +392,7 @@ bool stack_pool::trim_some() noexcept {
     for (const std::size_t is_guarded : {std::size_t{0}, std::size_t{1}}) {
       for (stack_record* record = taken[is_guarded]; record != nullptr;) {
         stack_record* next = record->next;
-        drop_pages(one, *record);
+        drop_pages(one, *record, true);
         const std::lock_guard hold(one.lock);
         record->next = std::exchange(one.free[is_guarded][0], record);
         ++one.cold;

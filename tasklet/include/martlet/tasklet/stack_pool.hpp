@@ -159,7 +159,7 @@ class stack_pool {
   };
 
   bool retire_slabs(size_class& one) noexcept;
-  static void drop_pages(size_class& mine, stack_record& record) noexcept;
+  static void drop_pages(size_class& mine, stack_record& record, bool notes_depth) noexcept;
   static constexpr std::size_t class_bytes(std::size_t index) noexcept { return default_bytes << index; }
 
   stack_slab* map_slab(std::size_t class_index) const;
