@@ -195,9 +195,10 @@ inline void stealing::begin_life(tasklet* who) {
 
 // What is spawned inside while everything is cancelled is cancelled too.
 void stealing::spawn_late(tasklet* who) {
-  if (phase_.load(base::relaxed) == phase::forked) {
+  if (phase_.load(base::relaxed) >= phase::over) {
     who->word_.store(tasklet::bits(tag::failed), base::relaxed);  // it never started; its handle destroys it
     require_own_process("spawn");
+    throw misuse("spawn: on_worker_stop is too late for a tasklet: the workers of this scheduler have stopped");
   }
   who->cancel_.fetch_or(cancel::from_the_start, base::relaxed);  // it is in no queue yet
 }

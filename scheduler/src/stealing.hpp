@@ -73,7 +73,7 @@ class stealing : public run_queue, private failure_listener {
 
  private:
   enum class command : std::uint32_t { run, stop, forked };
-  enum class phase : std::uint32_t { open, closed, cancelling, forked };
+  enum class phase : std::uint32_t { open, closed, cancelling, over, forked };  // over: no thread will run anything
 
   // Who watches: nobody, a worker, or a guest for want of a worker. A worker takes over from a guest.
   static constexpr std::uint32_t nobody = 0;
@@ -188,8 +188,7 @@ class stealing : public run_queue, private failure_listener {
   base::atomic<std::uint64_t> foreign_spawned_{0};
   base::atomic<std::uint64_t> foreign_wakes_{0};
   base::futex_word changed_{0};             // raised when a worker leaves
-  std::mutex ending_;                       // one thread at a time ends it
-  bool is_over_ = false;                    // under it: the threads have been joined
+  std::mutex ending_;                       // held by whoever starts or joins threads for the end
   base::atomic<std::uint32_t> tidied_{0};   // which round of the memory's decay the queues have seen
   base::atomic<std::uint32_t> orphans_{0};  // unoccupied lent workers that still have timers or sockets
 

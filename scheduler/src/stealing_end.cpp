@@ -239,6 +239,10 @@ void stealing::stop() {
 
 // Threads that were lent and are gone left work behind; and somebody has to run what was spawned where nobody ever came.
 void stealing::man_left_workers() {
+  const std::lock_guard guard(ending_);
+  if (phase_.load(base::relaxed) == phase::over) {
+    return;
+  }
   const bool is_deserted = threads_.empty() && running_.load(base::acquire) == 0;
   for (auto& w : workers_) {
     bool is_free = false;
@@ -291,6 +295,11 @@ bool stealing::wait_for_end(base::instant deadline) {
 }
 
 void stealing::end_threads() noexcept {
+  const std::lock_guard guard(ending_);
+  if (phase_.load(base::relaxed) == phase::over) {
+    return;
+  }
+  go_to(phase::over);
   tell(command::stop);
   for (auto& t : threads_) {
     t.join();
@@ -300,7 +309,6 @@ void stealing::end_threads() noexcept {
     std::this_thread::yield();
   }
   side_.stop();  // nobody is left who could call it: each call belongs to a tasklet that has not ended
-  is_over_ = true;
 }
 
 shutdown_report stealing::shutdown(base::instant deadline, std::chrono::nanoseconds grace) {
@@ -309,10 +317,6 @@ shutdown_report stealing::shutdown(base::instant deadline, std::chrono::nanoseco
     throw misuse(
         "shutdown: this thread runs tasklets, and would wait for itself; call stop() here, and shutdown on a thread that "
         "runs none");
-  }
-  const std::lock_guard guard(ending_);
-  if (is_over_) {
-    return {};
   }
   go_to(phase::closed);
   man_left_workers();
@@ -334,23 +338,20 @@ void stealing::drain() noexcept {
                   [](const auto& w) { return w->guest_thread_.load(base::relaxed) != std::thread::id(); })) {
     base::fatal("a scheduler was destroyed while a martlet::guest was there: destroy the guest first");
   }
-  const std::lock_guard guard(ending_);
-  if (!is_over_) {
-    go_to(phase::cancelling);
-    if (!seems_over()) {
-      try {
-        man_left_workers();
-        cancel_all();
-        static_cast<void>(wait_for_end(base::never));
-      } catch (const std::system_error& e) {
-        base::fatal(
-            "a scheduler was destroyed with tasklets that only a lent thread could run, and no thread could be "
-            "started for them: ",
-            e.what());
-      }
+  go_to(phase::cancelling);
+  if (phase_.load(base::relaxed) != phase::over && !seems_over()) {
+    try {
+      man_left_workers();
+      cancel_all();
+      static_cast<void>(wait_for_end(base::never));
+    } catch (const std::system_error& e) {
+      base::fatal(
+          "a scheduler was destroyed with tasklets that only a lent thread could run, and no thread could be "
+          "started for them: ",
+          e.what());
     }
-    end_threads();
   }
+  end_threads();
   while (visitors_.load(base::acquire) != 0) {  // [visitor.leave]
     std::this_thread::yield();
   }

@@ -376,7 +376,8 @@ void refuse_endless_wait() {
 void refuse_await_in_coroutine() noexcept {
   if (current_host()->current_.load(base::relaxed) == nullptr) {
     base::fatal(
-        "martlet::await was called on a worker outside of any tasklet (on_worker_start, on_worker_stop): spawn a tasklet there");
+        "martlet::await was called on a worker outside of any tasklet: in on_worker_start spawn one that waits; "
+        "on_worker_stop is too late for that");
   }
   base::fatal(
       "martlet::await was called inside a coroutine, where it would hold up the worker: write co_await instead");

@@ -194,6 +194,23 @@ TEST_SUITE("a scheduler's life") {
     }
     CHECK(stopped == 3);
   }
+
+  TEST_CASE("where a worker stops nothing is spawned any more") {
+    counter ran{0}, refused{0};
+    {
+      scheduler pool({.workers = 2, .on_worker_stop = [&] {
+                        try {
+                          martlet::spawn([&] { ++ran; });
+                        } catch (const martlet::misuse& e) {
+                          refused +=
+                              std::string(e.what()).find("on_worker_stop is too late") != std::string::npos ? 1 : 0;
+                        }
+                      }});
+      pool.block_on(pool.spawn([] {}));
+    }
+    CHECK(refused == 2);
+    CHECK(ran == 0);
+  }
 }
 
 }  // namespace

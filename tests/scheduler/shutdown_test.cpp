@@ -294,6 +294,29 @@ TEST_SUITE("shutdown") {
                          misuse);
   }
 
+  TEST_CASE("of two that run at once each keeps its own deadline") {
+    counter stopped{0};
+    counter may_end{0};
+    scheduler pool(2);
+    pool.spawn(sleeps(stopped));
+    pool.spawn([&]() -> task<> {
+      while (may_end == 0) {
+        try {
+          co_await martlet::yield();
+        } catch (const martlet::cancelled&) {
+          std::this_thread::yield();
+        }
+      }
+    });
+    std::thread patient([&] { CHECK(pool.shutdown(1h).is_complete()); });
+    const auto left = pool.shutdown(1ms, 1ms);
+    CHECK(!left.is_complete());
+    CHECK(eventually([&] { return stopped == 1; }));  // the earlier deadline has cancelled it
+    may_end = 1;
+    patient.join();
+    CHECK(pool.shutdown(0ms).is_complete());
+  }
+
   TEST_CASE("several threads may call it at once") {
     counter stopped{0};
     scheduler pool(2);

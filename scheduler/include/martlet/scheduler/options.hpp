@@ -52,7 +52,8 @@ struct scheduler_options {
   /// Is told of a failure that nobody can join any more. Null: one line on stderr with the place of the spawn.
   std::function<void(const std::exception_ptr& error, site spawned_at)> on_unhandled = {};
 
-  /// Runs on each worker before its first tasklet and after its last, for what such a thread needs.
+  /// Runs on each worker before its first tasklet and after its last, for what such a thread needs. Neither may throw; the
+  /// latter may not spawn.
   std::function<void()> on_worker_start = {};
   std::function<void()> on_worker_stop = {};
 };

@@ -249,7 +249,7 @@ class scheduler {
   /// Takes     how long, or until when, tasklets may end by themselves; how long they may take after being cancelled.
   /// Throws    misuse on a thread that runs tasklets, and in a child of fork; std::bad_alloc; std::system_error when what a
   ///           lent thread left behind needs a thread and none can be started.
-  /// Threads   plain ones, the second waits for the first to return; between the polls of a guest its thread runs
+  /// Threads   plain ones, several at once: each waits for its own deadline; between the polls of a guest its thread runs
   ///           tasklets meanwhile.
   shutdown_report shutdown(deadline drain_until, std::chrono::nanoseconds grace = std::chrono::seconds(1));
 
