@@ -264,7 +264,7 @@ unsigned read_workers(PyObject* given, bool gil) {
   if (count == -1 && PyErr_Occurred() != nullptr) {
     return 0;
   }
-  if (count < 1 || count > 4096) {
+  if (count < 1 || count > scheduler_options::most_threads) {
     PyErr_Format(PyExc_ValueError, "run(): workers is how many threads run tasklets, from 1 to 4096; found %ld", count);
     return 0;
   }

@@ -28,10 +28,12 @@ bool asks_to_migrate_always() {
 }  // namespace
 
 scheduler::scheduler(scheduler_options options) {
-  if (options.workers < -1 || options.lent_threads < 0 || (options.workers == 0 && options.lent_threads == 0)) {
+  constexpr int most = scheduler_options::most_threads;
+  if (options.workers < -1 || options.workers > most || options.lent_threads < 0 || options.lent_threads > most ||
+      (options.workers == 0 && options.lent_threads == 0)) {
     throw misuse(
-        "scheduler_options: workers is -1 (one per processor) or a count, lent_threads a count, and at least "
-        "one thread must be possible; found workers = " +
+        "scheduler_options: workers is -1 (one per processor) or a count, lent_threads a count, neither more than 4096, and "
+        "at least one thread must be possible; found workers = " +
         std::to_string(options.workers) + ", lent_threads = " + std::to_string(options.lent_threads));
   }
   if (options.spin < std::chrono::nanoseconds::zero() || options.spin > std::chrono::seconds(1)) {
@@ -97,7 +99,7 @@ namespace detail {
 
 // Read each time: a program may change its environment between two schedulers.
 unsigned workers_from_environment() {
-  constexpr unsigned most = 4096;
+  constexpr unsigned most = scheduler_options::most_threads;
   const char* asked = std::getenv("MARTLET_WORKERS");
   const std::string_view text = asked == nullptr ? "" : asked;
   if (text.empty()) {

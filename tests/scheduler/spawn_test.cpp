@@ -198,6 +198,8 @@ TEST_SUITE("misuse") {
     CHECK_THROWS_AS(scheduler(-2), martlet::misuse);
     CHECK_THROWS_AS(scheduler({.workers = 0, .lent_threads = 0}), martlet::misuse);
     CHECK_THROWS_AS(scheduler({.workers = 1, .lent_threads = -1}), martlet::misuse);
+    CHECK_THROWS_AS(scheduler({.workers = 2'000'000'000}), martlet::misuse);
+    CHECK_THROWS_AS(scheduler({.workers = 1, .lent_threads = 4097}), martlet::misuse);
     CHECK_THROWS_AS(scheduler({.workers = 1, .spin = std::chrono::nanoseconds(-1)}), martlet::misuse);
     CHECK_THROWS_AS(scheduler({.workers = 1, .spin = std::chrono::hours(1)}), martlet::misuse);
     CHECK(scheduler({.lent_threads = 1}).worker_count() >= 1);

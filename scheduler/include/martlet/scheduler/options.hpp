@@ -11,7 +11,9 @@ namespace martlet {
 
 /// How a scheduler is set up. The defaults are for a machine of one's own.
 struct scheduler_options {
-  /// Threads that run tasklets; -1 means what MARTLET_WORKERS in the environment says, and else one per processor that this
+  static constexpr int most_threads = 4096;  // of each kind
+
+  /// Threads that run tasklets, 4,096 at most; -1 means what MARTLET_WORKERS in the environment says, and else one per processor that this
   /// process may use. 0 leaves all the work to threads that call `run_here`.
   int workers = -1;
 
@@ -20,7 +22,7 @@ struct scheduler_options {
   /// has its processors to itself: a pinned worker waits for its own, though another may be free.
   bool pin_workers = false;
 
-  /// How many threads may be inside `run_here` at once.
+  /// How many threads may be inside `run_here` at once, guests among them; 4,096 at most.
   int lent_threads = 4;
 
   /// How many tasklets there may be at once; 0 means any number. Beyond it `spawn` throws `overloaded` and `try_spawn` refuses.
