@@ -56,8 +56,8 @@ scope::~scope() {
     detail::scope_wait end(*this);
     await(end);
   }
-  for (const auto& error : take_errors()) {
-    detail::failure_listener::tell(queue_ == nullptr ? nullptr : &queue_->some_host(), error, {});
+  for (const auto& failed : take_failures()) {
+    detail::failure_listener::tell(queue_ == nullptr ? nullptr : &queue_->some_host(), failed.error, failed.spawned_at);
   }
 }
 
@@ -127,7 +127,7 @@ detail::membership* scope::enlarge_roster() {
   return place;
 }
 
-void scope::child_failed(std::exception_ptr failure, bool, site) noexcept {
+void scope::child_failed(std::exception_ptr failure, bool, site where) noexcept {
   const bool stopped = detail::is_cancellation(failure);
   {
     const std::lock_guard guard(lock_);
@@ -135,11 +135,11 @@ void scope::child_failed(std::exception_ptr failure, bool, site) noexcept {
       somebody_stopped_ = true;
       return;
     }
-    if (first_error_ == nullptr) {
-      first_error_ = std::move(failure);  // needs no memory
+    if (first_failure_.error == nullptr) {
+      first_failure_ = {std::move(failure), where};  // needs no memory
     } else {
       try {
-        more_errors_.push_back(std::move(failure));
+        more_failures_.push_back({std::move(failure), where});
       } catch (const std::bad_alloc&) {
         // There is none to say more with.
       }
@@ -234,13 +234,13 @@ void scope::cancel_members() noexcept {
 
 // ---- the end
 
-std::vector<std::exception_ptr> scope::take_errors() {
+std::vector<detail::failed_child> scope::take_failures() {
   const std::lock_guard guard(lock_);
-  std::vector<std::exception_ptr> errors = std::exchange(more_errors_, {});
-  if (first_error_ != nullptr) {
-    errors.insert(errors.begin(), std::exchange(first_error_, nullptr));
+  std::vector<detail::failed_child> failures = std::exchange(more_failures_, {});
+  if (first_failure_.error != nullptr) {
+    failures.insert(failures.begin(), std::exchange(first_failure_, {}));
   }
-  return errors;
+  return failures;
 }
 
 // Of those scopes around this one that are stopped, the farthest reach.
@@ -272,7 +272,10 @@ void scope::settle(std::exception_ptr of_the_body) {
     was_cut_short = std::exchange(somebody_stopped_, false) || was_cut_short;
     has_passed = children_are_told_ = deadline_has_passed_;
   }
-  std::vector<std::exception_ptr> errors = take_errors();
+  std::vector<std::exception_ptr> errors;
+  for (auto& failed : take_failures()) {
+    errors.push_back(std::move(failed.error));
+  }
   if (of_the_body != nullptr && !body_stopped &&
       std::find(errors.begin(), errors.end(), of_the_body) ==
           errors.end()) {  // it may have joined the child that failed

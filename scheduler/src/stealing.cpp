@@ -11,8 +11,6 @@
 #include <martlet/tasklet/fiber.hpp>
 #include <martlet/tasklet/overflow_report.hpp>
 
-#include "report_unhandled.hpp"
-
 namespace martlet::detail {
 namespace {
 
@@ -59,7 +57,7 @@ class stealing::outermost final : public scope_base {
 
   void child_failed(std::exception_ptr failure, bool detached, site where) noexcept override {
     if (detached) {
-      report_unhandled(pool_.options_, failure, where);
+      pool_.hear(failure, where);
     }
   }
 
@@ -74,9 +72,7 @@ class stealing::outermost final : public scope_base {
 
 stealing::stealing(const scheduler_options& options, std::uint32_t longest_interval)
     : run_queue(options.most_tasklets),
-      failure_listener([options](const std::exception_ptr& error, site spawned_at) {
-        report_unhandled(options, error, spawned_at);
-      }),
+      failure_listener(options.on_unhandled),
       options_(options),
       threads_wanted_(static_cast<unsigned>(options.workers)),
       longest_interval_(longest_interval),

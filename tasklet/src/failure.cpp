@@ -77,12 +77,16 @@ void failure_listener::tell(const host* there, const std::exception_ptr& error, 
       }
     }
   }
-  if (how != nullptr) {
-    (*how)(error, spawned_at);
+  report(how != nullptr ? *how : hears(), error, spawned_at);
+}
+
+void failure_listener::report(const hears& how, const std::exception_ptr& error, site spawned_at) noexcept {
+  if (is_cancellation(error)) {
     return;
   }
-  if (is_cancellation(error)) {
-    return;  // it was asked to stop, and did
+  if (how) {
+    how(error, spawned_at);
+    return;
   }
   const std::string line =
       "martlet: a tasklet spawned at " + spawned_at.text() + " failed and nobody joined it: " + text_of(error) + '\n';

@@ -61,11 +61,12 @@ TEST_SUITE("on_unhandled") {
   TEST_CASE("it is told of what a scope's join has not thrown") {
     reports told;
     scheduler pool(told.options());
+    constexpr int line = __LINE__ + 3;
     {
       martlet::scope never_joined(pool);
       never_joined.spawn(fails("in a scope"));
     }
-    CHECK(told.all() == std::vector<std::string>{"in a scope@0"});
+    CHECK(told.all() == std::vector<std::string>{"in a scope@" + std::to_string(line)});
   }
 
   TEST_CASE("a failure whose handle is dropped after it is told once, one that was joined is not") {
@@ -158,6 +159,7 @@ TEST_SUITE("on_unhandled") {
     });
     CHECK(end.exited_with(0));
     CHECK(end.said("in the scope"));
+    CHECK(end.said("unhandled_test.cpp:"));
   }
 }
 

@@ -3,14 +3,12 @@
 #include <concepts>
 #include <exception>
 #include <functional>
-#include <memory>
-#include <optional>
 #include <type_traits>
 #include <utility>
-#include <variant>
 
 #include <martlet/tasklet/await.hpp>
 #include <martlet/tasklet/case_operation.hpp>
+#include <martlet/tasklet/kept_result.hpp>
 #include <martlet/tasklet/task.hpp>
 
 namespace martlet {
@@ -72,28 +70,17 @@ class [[nodiscard("await it")]] blocking_operation final : public case_operation
     if (this->error != nullptr) {
       std::rethrow_exception(std::exchange(this->error, nullptr));
     }
-    if constexpr (std::is_reference_v<result_type>) {
-      return static_cast<result_type>(**value_);
-    } else if constexpr (!std::is_void_v<result_type>) {
-      return std::move(*value_);
-    }
+    return value_.take();
   }
 
  private:
-  using stored = std::conditional_t<std::is_void_v<result_type>, std::monostate,
-                                    std::conditional_t<std::is_reference_v<result_type>,
-                                                       std::add_pointer_t<result_type>, std::remove_cv_t<result_type>>>;
-
   static void run(blocking_call& call) noexcept {
     auto& self = static_cast<blocking_operation&>(call);
     try {
       if constexpr (std::is_void_v<result_type>) {
         std::invoke(std::move(self.function_));
-      } else if constexpr (std::is_reference_v<result_type>) {
-        auto&& it = std::invoke(std::move(self.function_));
-        self.value_.emplace(std::addressof(it));
       } else {
-        self.value_.emplace(std::invoke(std::move(self.function_)));
+        self.value_.keep(std::invoke(std::move(self.function_)));
       }
     } catch (...) {
       self.error = std::current_exception();
@@ -102,7 +89,7 @@ class [[nodiscard("await it")]] blocking_operation final : public case_operation
   static inline blocking_call::runner* run_me = &run;
 
   F function_;
-  std::optional<stored> value_;
+  kept_result<result_type> value_;
 };
 
 // g++ 12 copies a lambda that is written inside a co_await expression bit by bit, and destroys its captures twice. A lambda

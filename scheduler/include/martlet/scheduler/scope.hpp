@@ -13,6 +13,8 @@
 #include <martlet/scheduler/deadline.hpp>
 #include <martlet/scheduler/roster.hpp>
 #include <martlet/scheduler/scheduler.hpp>
+#include <martlet/tasklet/failure.hpp>
+#include <martlet/tasklet/kept_result.hpp>
 
 namespace martlet {
 
@@ -161,7 +163,7 @@ class scope final : private detail::scope_base, private detail::wait_core {
   bool have_ended(at_end what) noexcept;
   bool is_over() noexcept { return have_ended(at_end::yes); }
   std::uint16_t reach_of_outer() const noexcept;
-  std::vector<std::exception_ptr> take_errors();
+  std::vector<detail::failed_child> take_failures();
   void settle(std::exception_ptr of_the_body);
 
   detail::run_queue* queue_;
@@ -178,68 +180,35 @@ class scope final : private detail::scope_base, private detail::wait_core {
   bool deadline_has_passed_ = false;  // while something was inside
   std::size_t open_ = 0;
   detail::wait_node* waiter_ = nullptr;
-  std::exception_ptr first_error_;
-  std::vector<std::exception_ptr> more_errors_;
+  detail::failed_child first_failure_;
+  std::vector<detail::failed_child> more_failures_;
   detail::roster roster_;
   std::unique_ptr<detail::deadline_watch> watch_;
 };
 
 namespace detail {
 
-/// Keeps what a body returned until its scope has ended.
-template <class T>
-class kept_result {
- public:
-  template <class U>
-  void keep(U&& value) {
-    if constexpr (std::is_reference_v<T>) {
-      value_ = std::addressof(value);
-    } else {
-      value_.emplace(std::forward<U>(value));
-    }
-  }
-  T take() {
-    if constexpr (std::is_reference_v<T>) {
-      return static_cast<T>(*value_);
-    } else {
-      return std::move(*value_);
-    }
-  }
-
- private:
-  std::conditional_t<std::is_reference_v<T>, std::remove_reference_t<T>*, std::optional<T>> value_{};
-};
-
 template <class F, class R>
 R run_in_scope(deadline limit, F body) {
   using result_type = typename R::value_type;
   scope children(nullptr, limit, scope_kind::encloses_body);
   std::exception_ptr error;
-  if constexpr (std::is_void_v<result_type>) {
-    try {
+  kept_result<result_type> result;
+  try {
+    if constexpr (std::is_void_v<result_type>) {
       co_await std::invoke(body, children);
-    } catch (...) {
-      error = std::current_exception();
-      children.body_failed();
-    }
-    while (!children.is_over()) {
-      co_await scope_wait(children);
-    }
-    children.settle(std::move(error));
-  } else {
-    kept_result<result_type> result;
-    try {
+    } else {
       result.keep(co_await std::invoke(body, children));
-    } catch (...) {
-      error = std::current_exception();
-      children.body_failed();
     }
-    while (!children.is_over()) {
-      co_await scope_wait(children);
-    }
-    children.settle(std::move(error));
-    co_return result.take();
+  } catch (...) {
+    error = std::current_exception();
+    children.body_failed();
   }
+  while (!children.is_over()) {
+    co_await scope_wait(children);
+  }
+  children.settle(std::move(error));
+  co_return result.take();
 }
 
 template <class F>
@@ -248,7 +217,7 @@ auto call_in_scope(deadline limit, F& body) -> std::invoke_result_t<F&, scope&> 
   refuse_blocking_scope_in_coroutine();
   scope children(nullptr, limit, scope_kind::encloses_body);
   std::exception_ptr error;
-  std::conditional_t<std::is_void_v<result_type>, bool, kept_result<result_type>> result{};
+  kept_result<result_type> result;
   try {
     if constexpr (std::is_void_v<result_type>) {
       std::invoke(body, children);
@@ -264,9 +233,7 @@ auto call_in_scope(deadline limit, F& body) -> std::invoke_result_t<F&, scope&> 
     martlet::await(end);
   }
   children.settle(std::move(error));
-  if constexpr (!std::is_void_v<result_type>) {
-    return result.take();
-  }
+  return result.take();
 }
 
 }  // namespace detail
