@@ -109,16 +109,16 @@ TEST_SUITE("a scope's deadline") {
 
   TEST_CASE("within gives a task a time limit") {
     scheduler pool(2);
-    const auto run = [&](std::chrono::nanoseconds limit) {
-      return pool.block_on([](std::chrono::nanoseconds n) -> task<int> {
-        co_return co_await martlet::within(n, []() -> task<int> {
-          co_await martlet::sleep_for(2ms);
+    const auto run = [&](std::chrono::nanoseconds limit, std::chrono::nanoseconds takes) {
+      return pool.block_on([](std::chrono::nanoseconds n, std::chrono::nanoseconds m) -> task<int> {
+        co_return co_await martlet::within(n, [](std::chrono::nanoseconds how_long) -> task<int> {
+          co_await martlet::sleep_for(how_long);
           co_return 8;
-        }());
-      }(limit));
+        }(m));
+      }(limit, takes));
     };
-    CHECK(run(1h) == 8);
-    CHECK_THROWS_AS(run(1us), martlet::deadline_passed);
+    CHECK(run(1h, 1us) == 8);
+    CHECK_THROWS_AS(run(1us, 1h), martlet::deadline_passed);
   }
 
   TEST_CASE("it races with the end of the scope, and both come out whole") {
