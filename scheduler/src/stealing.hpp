@@ -88,7 +88,8 @@ class stealing : public run_queue, private failure_listener {
   class seat;
 
   void thread_main(worker& w);
-  worker& lend(const char* what);
+  worker* find_place(const char* what);
+  [[noreturn]] static void refuse_place(const char* what);
   void occupy(worker& w);
   void vacate(worker& w);
   void leave_behind(worker& w);
@@ -189,6 +190,7 @@ class stealing : public run_queue, private failure_listener {
   base::atomic<std::uint64_t> foreign_wakes_{0};
   base::futex_word changed_{0};             // raised when a worker leaves
   std::mutex ending_;                       // held by whoever starts or joins threads for the end
+  base::atomic<bool> mans_places_{false};   // it ends, and threads of its own take lent places
   base::atomic<std::uint32_t> tidied_{0};   // which round of the memory's decay the queues have seen
   base::atomic<std::uint32_t> orphans_{0};  // unoccupied lent workers that still have timers or sockets
 

@@ -243,6 +243,7 @@ void stealing::man_left_workers() {
   if (phase_.load(base::relaxed) == phase::over) {
     return;
   }
+  mans_places_.store(true, base::relaxed);  // who finds a place taken below sees it
   const bool is_deserted = threads_.empty() && running_.load(base::acquire) == 0;
   for (auto& w : workers_) {
     bool is_free = false;

@@ -90,7 +90,11 @@ stealing::seat::seat(stealing& pool)
   if (pool.options_.report_overflow) {
     for_faults_.emplace();
   }
-  worker& w = pool.lend("guest");
+  worker* place = pool.find_place("guest");
+  if (place == nullptr) {
+    refuse_place("guest");
+  }
+  worker& w = *place;
   try {
     if (w.driver_.load(base::relaxed)->event_fd() < 0) {
       install_driver(w, std::make_unique<event_driver>());

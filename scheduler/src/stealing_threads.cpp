@@ -74,8 +74,8 @@ struct way_out {
 
 }  // namespace
 
-// Finds a place for the calling thread, on behalf of `what`.
-worker& stealing::lend(const char* what) {
+// Finds a place for the calling thread, on behalf of `what`; null when all are taken.
+worker* stealing::find_place(const char* what) {
   require_own_process(what);
   if (current_host() != nullptr) {
     throw misuse(std::string(what) + ": this thread runs tasklets already; await the handle instead");
@@ -85,9 +85,13 @@ worker& stealing::lend(const char* what) {
     if (w->is_lent_ && w->is_lent_out_.compare_exchange_strong(is_free, true, base::acq_rel)) {  // [lent.place]
       w->leave_ = false;
       w->was_lent_ = true;
-      return *w;
+      return w.get();
     }
   }
+  return nullptr;
+}
+
+void stealing::refuse_place(const char* what) {
   throw misuse(std::string(what) + ": as many threads as scheduler_options::lent_threads allows are inside already");
 }
 
@@ -135,7 +139,14 @@ void stealing::run_until(tasklet* who) {
   if (current_host() == nullptr && has_ended(*who)) {
     return;
   }
-  worker& lent = lend("run_here");
+  worker* place = find_place("run_here");
+  if (place == nullptr) {
+    if (mans_places_.load(base::relaxed)) {
+      return;  // the scheduler's end was quicker and runs it: the caller has but to wait
+    }
+    refuse_place("run_here");
+  }
+  worker& lent = *place;
   carrier here;
   lent.carrier_ = &here;
   way_out out(lent);

@@ -104,8 +104,8 @@ TEST_SUITE("shield") {
           }
         }
       }(wrong, stopped));
-      for (int spin = 0; spin < i % 97; ++spin) {
-        std::this_thread::yield();
+      for (int spin = 0; spin < i % 97 * 20; ++spin) {
+        martlet::base::cpu_pause();
       }
       h.cancel();
       pool.block_on(std::move(h));

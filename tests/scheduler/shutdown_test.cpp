@@ -288,6 +288,60 @@ TEST_SUITE("shutdown") {
     }
   }
 
+  TEST_CASE("what was accepted has ended when it returns, whoever spawned meanwhile") {
+    const std::size_t frames = frames_in_use();
+    for (int round = 0; round < scaled(100); ++round) {
+      counter ran{0}, accepted{0};
+      scheduler pool(1 + round % 2);
+      std::vector<std::thread> threads;
+      for (int t = 0; t < 2; ++t) {
+        threads.emplace_back([&, t] {
+          for (;;) {
+            try {
+              if (t == 0) {
+                pool.spawn([](counter& n) -> task<> {
+                  ++n;
+                  co_return;
+                }(ran));
+              } else {
+                pool.spawn([&ran] { ++ran; });
+              }
+            } catch (const misuse&) {
+              return;  // from now on nothing is
+            }
+            ++accepted;
+          }
+        });
+      }
+      CHECK(pool.shutdown(1h).is_complete());
+      for (auto& t : threads) {
+        t.join();
+      }
+      CHECK(ran == accepted);
+      CHECK(pool.statistics().ended == static_cast<std::uint64_t>(accepted));
+    }
+    CHECK(frames_in_use() == frames);
+  }
+
+  TEST_CASE("what a lent thread leaves behind just then is run by another") {
+    for (int round = 0; round < scaled(100); ++round) {
+      counter ran{0};
+      scheduler pool({.workers = 0, .lent_threads = 1});
+      auto begins = pool.spawn([&] {
+        for (int i = 0; i < 10; ++i) {
+          martlet::spawn([&ran] {
+            martlet::await(martlet::yield());
+            ++ran;
+          });
+        }
+      });
+      std::thread lent([&] { pool.run_here(std::move(begins)); });
+      CHECK(pool.shutdown(1h).is_complete());
+      lent.join();
+      CHECK(ran == 10);
+    }
+  }
+
   TEST_CASE("on a worker it is refused") {
     scheduler pool(1);
     CHECK_THROWS_WITH_AS(pool.block_on(pool.spawn([&] { pool.shutdown(1s); })), doctest::Contains("call stop()"),
