@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <martlet/base/atomic.hpp>
 #include <martlet/scheduler.hpp>
 
 #include "eventually.hpp"
