@@ -121,7 +121,7 @@ class scope final : private detail::scope_base, private detail::wait_core {
 
   /// Asks everything inside to stop: the children, and the function that `in_scope` runs. Does not wait.
   ///
-  /// Cost      a lock, and for each 64 children a `membarrier` (17 us) and some 50 ns each.
+  /// Cost      a lock, and for each 62 children a `membarrier` (17 us) and some 50 ns each.
   void cancel() noexcept { stop(whom::all); }
 
   /// Waits until all children have ended; afterwards the scope can be used again, and is cancelled no more unless its
