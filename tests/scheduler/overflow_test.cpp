@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -192,6 +193,41 @@ TEST_SUITE("overflow") {
       ::_exit(lend(least) && !lend(least - 1) ? 42 : 8);
     });
     CHECK((is_watched || restored.exited_with(42)));  // what a sanitizer has given the thread is another matter
+  }
+
+  TEST_CASE("two that need one on a thread share it, whichever goes first") {
+    const auto take_away = [] {  // doctest has given the thread one
+      stack_t none{};
+      none.ss_flags = SS_DISABLE;
+      ::sigaltstack(&none, nullptr);
+    };
+    const auto end = in_child([&] {
+      take_away();
+      const auto has_one = [] {
+        stack_t now{};
+        ::sigaltstack(nullptr, &now);
+        return (now.ss_flags & SS_DISABLE) == 0 && now.ss_size >= martlet::base::signal_stack::least_bytes();
+      };
+      auto first = std::make_unique<martlet::base::signal_stack>();
+      auto second = std::make_unique<martlet::base::signal_stack>();
+      first.reset();
+      const bool is_left = has_one();
+      second.reset();
+      ::_exit(is_left && !has_one() ? 42 : 8);
+    });
+    CHECK((is_watched || end.exited_with(42)));  // what a sanitizer has given the thread is another matter
+    const auto guests = in_child([&] {
+      take_away();
+      scheduler one(scheduler_options{.workers = 0, .lent_threads = 1});
+      scheduler other(scheduler_options{.workers = 0, .lent_threads = 1});
+      auto first = std::make_unique<martlet::guest>(one);
+      martlet::guest second(other);
+      first.reset();
+      other.spawn([] { return recurse(0); });
+      second.poll({});
+    });
+    CHECK(died_of(guests, SIGSEGV));
+    CHECK(guests.said("a tasklet's stack overflowed"));
   }
 
   TEST_CASE("without report_overflow it dies as plainly as any program") {

@@ -2,8 +2,6 @@
 
 #include <cstddef>
 
-#include <signal.h>
-
 namespace martlet::base {
 
 /// Gives the calling thread an alternate signal stack, on which it can say that its own has overflowed.
@@ -13,8 +11,10 @@ namespace martlet::base {
 ///
 ///     base::signal_stack here;   // until the end of the block; then the thread has what it had before
 ///
-/// Threads   make and destroy it on one thread, innermost first.
-/// Cost      a system call where the thread has one, else three and a page that is touched by the first signal only.
+/// Several on one thread share one, until the last of them goes.
+///
+/// Threads   make and destroy it on one thread.
+/// Cost      a system call where the thread has one, else three and a page that is touched.
 class signal_stack {
  public:
   signal_stack() noexcept;
@@ -26,9 +26,9 @@ class signal_stack {
   static std::size_t least_bytes() noexcept;
 
  private:
-  void* mapped_ = nullptr;  // null: the thread has kept its own
-  std::size_t bytes_ = 0;   // with the guard page below
-  stack_t former_{};
+  struct shared;
+
+  shared* mine_ = nullptr;  // null: the thread has kept its own
 };
 
 }  // namespace martlet::base
