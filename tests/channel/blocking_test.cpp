@@ -9,6 +9,7 @@
 
 #include "eventually.hpp"
 #include "gate.hpp"
+#include "narrow_pool.hpp"
 #include "scale.hpp"
 #include "thread_now.hpp"
 
@@ -22,22 +23,9 @@ using martlet::channel;
 using martlet::deadline_passed;
 using martlet::handle;
 using martlet::scheduler;
-using martlet::scheduler_options;
 using martlet::status;
 using martlet::task;
 using counter = martlet::base::atomic<int>;
-
-auto queued(const scheduler& pool) { return pool.statistics().blocking_queued; }
-auto running(const scheduler& pool) { return pool.statistics().blocking_running; }
-
-scheduler_options narrow(int threads, int workers = 2) { return {.workers = workers, .blocking_threads = threads}; }
-
-// Holds the only thread of a pool.
-handle<> holds(scheduler& pool, gate& door) {
-  auto h = pool.spawn([&door]() -> task<> { co_await blocking([&door] { door.pass(); }); });
-  REQUIRE(eventually([&] { return door.came() == 1; }));
-  return h;
-}
 
 TEST_SUITE("blocking and others") {
   TEST_CASE("in the function `await` blocks its thread, `blocking` is a plain call and `spawn` is misuse") {

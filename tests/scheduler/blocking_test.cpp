@@ -18,6 +18,7 @@
 #include "eventually.hpp"
 #include "gate.hpp"
 #include "in_child.hpp"
+#include "narrow_pool.hpp"
 #include "scale.hpp"
 #include "thread_now.hpp"
 
@@ -29,23 +30,11 @@ using martlet::blocking;
 using martlet::cancelled;
 using martlet::handle;
 using martlet::scheduler;
-using martlet::scheduler_options;
 using martlet::status;
 using martlet::task;
 using counter = martlet::base::atomic<int>;
 
-auto queued(const scheduler& pool) { return pool.statistics().blocking_queued; }
-auto running(const scheduler& pool) { return pool.statistics().blocking_running; }
 auto threads_of(const scheduler& pool) { return pool.statistics().blocking_threads; }
-
-scheduler_options narrow(int threads, int workers = 2) { return {.workers = workers, .blocking_threads = threads}; }
-
-// Holds the only thread of a pool.
-handle<> holds(scheduler& pool, gate& door) {
-  auto h = pool.spawn([&door]() -> task<> { co_await blocking([&door] { door.pass(); }); });
-  REQUIRE(eventually([&] { return door.came() == 1; }));
-  return h;
-}
 
 TEST_SUITE("blocking") {
   TEST_CASE("it gives what the function returns: a value, a reference, what can only be moved, nothing") {
