@@ -197,7 +197,7 @@ void scope::stop(whom to_stop) noexcept {
 }
 
 // A child that is held cannot end; one whose wait has been ended for it does not before it is made ready. They are held over
-// a fence, so a run at a time.
+// a fence, so a run at a time. Whom another canceller holds, that one tells.
 void scope::cancel_members() noexcept {
   lock_.lock();
   const detail::roster::extent members = roster_.handed_out();

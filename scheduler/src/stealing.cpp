@@ -107,13 +107,24 @@ void stealing::start() {
   try {
     const base::signals_blocked quiet;
     for (unsigned i = 0; i < threads_wanted_; ++i) {
-      threads_.emplace_back([this, &w = *workers_[i]] { thread_main(w); });
+      start_thread(*workers_[i]);
       if (!places_.empty()) {
         pin(threads_.back(), i, places_[i].number);
       }
     }
   } catch (...) {
     drain();
+    throw;
+  }
+}
+
+// A visit lasts until `on_worker_start` has run: it may spawn, and the end has to find that.
+void stealing::start_thread(worker& w) {
+  begin_visit();
+  try {
+    threads_.emplace_back([this, &w] { thread_main(w); });
+  } catch (...) {
+    end_visit();
     throw;
   }
 }
@@ -165,7 +176,7 @@ void stealing::spawn(tasklet* who, host* here) {
     worker::count(w.count_.spawned);
   }
   who->host_.store(&w, base::relaxed);
-  begin_life(who);
+  begin_life(who, &w);
   w.put_fresh(who);
   share(w);
 }
@@ -176,27 +187,37 @@ void stealing::spawn(tasklet* who, host* here) {
     foreign_spawned_.fetch_add(1, base::acq_rel);
   }
   who->host_.store(workers_.front().get(), base::relaxed);
-  begin_life(who);
+  begin_life(who, nullptr);
   inject(who);
 }
 
-inline void stealing::begin_life(tasklet* who) {
+inline void stealing::begin_life(tasklet* who, host* here) {
   who->word_.store(tasklet::bits(tag::runnable),
                    base::release);  // [word.spawn] [end.look] the record, for whoever walks the slabs
   base::light_fence();
   if (phase_.load(base::relaxed) > phase::closed) [[unlikely]] {  // [end.look]
-    spawn_late(who);
+    spawn_late(who, here);
   }
 }
 
-// What is spawned inside while everything is cancelled is cancelled too.
-void stealing::spawn_late(tasklet* who) {
-  if (phase_.load(base::relaxed) >= phase::over) {
-    who->word_.store(tasklet::bits(tag::failed), base::relaxed);  // it never started; its handle destroys it
-    require_own_process("spawn");
-    throw misuse("spawn: on_worker_stop is too late for a tasklet: the workers of this scheduler have stopped");
+// What is spawned inside while everything is cancelled is cancelled too. Where nothing runs any more it has ended already.
+void stealing::spawn_late(tasklet* who, host* here) {
+  if (phase_.load(base::relaxed) < phase::over) {
+    who->cancel_.fetch_or(cancel::from_the_start, base::relaxed);  // it is in no queue yet
+    return;
   }
-  who->cancel_.fetch_or(cancel::from_the_start, base::relaxed);  // it is in no queue yet
+  membership* place = membership::of_link(who->link_);
+  scope_base* owner = place != nullptr ? place->of : reinterpret_cast<scope_base*>(who->link_);
+  if (place != nullptr) {
+    place->leave(*who);
+  }
+  who->lock_.lock();
+  who->word_.store(tasklet::bits(tag::failed),
+                   base::release);  // [word.finish] it never started; its handle destroys it
+  who->lock_.unlock();
+  owner->child_ended(here != nullptr ? *here : some_host(), place);
+  require_own_process("spawn");
+  throw misuse("spawn: on_worker_stop is too late for a tasklet: the workers of this scheduler have stopped");
 }
 
 // Apart, so that the queue's code does not weigh on the callers' common path. Once the tasklet is in the queue it may run

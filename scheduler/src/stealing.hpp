@@ -107,8 +107,8 @@ class stealing : public run_queue, private failure_listener {
   static void after_fork_in_child() noexcept;
   static base::fork_hook hook_;
   void spawn_from_outside(tasklet* who);
-  void begin_life(tasklet* who);
-  void spawn_late(tasklet* who);
+  void begin_life(tasklet* who, host* here);
+  void spawn_late(tasklet* who, host* here);
 
   tasklet* look_around(worker& w);
   void attend(worker& w, bool poll);
@@ -151,7 +151,9 @@ class stealing : public run_queue, private failure_listener {
   bool nobody_alive() noexcept;
   bool all_ended() const noexcept;
   bool seems_over() noexcept;
+  std::uint64_t turns() const noexcept;
   void go_to(phase next) noexcept;
+  void start_thread(worker& w);
   void man_left_workers();
   bool wait_for_end(base::instant deadline);
   void end_threads() noexcept;
@@ -190,7 +192,6 @@ class stealing : public run_queue, private failure_listener {
   base::atomic<std::uint64_t> foreign_wakes_{0};
   base::futex_word changed_{0};             // raised when a worker leaves
   std::mutex ending_;                       // held by whoever starts or joins threads for the end
-  base::atomic<bool> mans_places_{false};   // it ends, and threads of its own take lent places
   base::atomic<std::uint32_t> tidied_{0};   // which round of the memory's decay the queues have seen
   base::atomic<std::uint32_t> orphans_{0};  // unoccupied lent workers that still have timers or sockets
 

@@ -214,10 +214,24 @@ bool stealing::all_ended() const noexcept {
   return ended == spawned;
 }
 
+// How often a tasklet was given its turn.
+std::uint64_t stealing::turns() const noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& w : workers_) {
+    sum += w->ticks_.load(base::acquire);
+  }
+  return sum;
+}
+
 // Whether nothing is there that has to end, and nobody is about to bring more: who comes from outside is counted as a visitor
-// before he looks at the phase, and until what he brought can be found.
+// before he looks at the phase, and until what he brought can be found. A walk may miss one that was spawned behind its back
+// by one that has ended when the walk comes to it; if nobody got a turn meanwhile, a second walk finds that one.
 bool stealing::seems_over() noexcept {
-  return visitors_.load(base::seq_cst) == 0 && all_ended() && nobody_alive();  // [visitor.come]
+  if (visitors_.load(base::seq_cst) != 0 || !all_ended()) {  // [visitor.come]
+    return false;
+  }
+  const std::uint64_t before = turns();
+  return nobody_alive() && nobody_alive() && turns() == before;
 }
 
 // ---- the end
@@ -238,12 +252,13 @@ void stealing::stop() {
 }
 
 // Threads that were lent and are gone left work behind; and somebody has to run what was spawned where nobody ever came.
+//
+// Returns   without having looked when another thread does, or ends it: it is called again.
 void stealing::man_left_workers() {
-  const std::lock_guard guard(ending_);
-  if (phase_.load(base::relaxed) == phase::over) {
+  const std::unique_lock guard(ending_, std::try_to_lock);
+  if (!guard.owns_lock() || phase_.load(base::relaxed) == phase::over) {
     return;
   }
-  mans_places_.store(true, base::relaxed);  // who finds a place taken below sees it
   const bool is_deserted = threads_.empty() && running_.load(base::acquire) == 0;
   for (auto& w : workers_) {
     bool is_free = false;
@@ -254,7 +269,8 @@ void stealing::man_left_workers() {
       w->leave_ = false;
       const base::signals_blocked quiet;
       try {
-        threads_.emplace_back([this, &lent = *w] { thread_main(lent); });
+        start_thread(*w);
+        w->is_manned_ = true;
       } catch (...) {
         w->is_lent_out_.store(false, base::release);  // [lent.place]
         throw;
@@ -324,10 +340,11 @@ shutdown_report stealing::shutdown(base::instant deadline, std::chrono::nanoseco
   if (!wait_for_end(deadline)) {
     go_to(phase::cancelling);
     cancel_all();
-    if (!wait_for_end(base::after(base::now(), grace))) {
+    while (!wait_for_end(base::after(base::now(), grace))) {
       if (shutdown_report left{survivors()}; !left.is_complete()) {
         return left;
       }
+      std::this_thread::yield();  // somebody is just bringing, or starting, something
     }
   }
   end_threads();
@@ -340,6 +357,10 @@ void stealing::drain() noexcept {
     base::fatal("a scheduler was destroyed while a martlet::guest was there: destroy the guest first");
   }
   go_to(phase::cancelling);
+  while (visitors_.load(base::acquire) !=
+         0) {  // [visitor.leave] most schedulers that end just after their start need no more
+    std::this_thread::yield();
+  }
   if (phase_.load(base::relaxed) != phase::over && !seems_over()) {
     try {
       man_left_workers();

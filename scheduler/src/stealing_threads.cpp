@@ -1,5 +1,6 @@
 #include "stealing.hpp"
 
+#include <algorithm>
 #include <mutex>
 #include <optional>
 
@@ -46,6 +47,7 @@ void stealing::thread_main(worker& w) {
   if (options_.on_worker_start) {
     options_.on_worker_start();
   }
+  end_visit();  // `start_thread`
   loop(w);
   if (options_.on_worker_stop) {
     options_.on_worker_stop();
@@ -141,9 +143,14 @@ void stealing::run_until(tasklet* who) {
   }
   worker* place = find_place("run_here");
   if (place == nullptr) {
-    if (mans_places_.load(base::relaxed)) {
+    const std::lock_guard guard(ending_);  // nobody is just looking which places to man
+    place = find_place("run_here");
+    if (place == nullptr &&
+        std::any_of(workers_.begin(), workers_.end(), [](const auto& w) { return w->is_manned_; })) {
       return;  // the scheduler's end was quicker and runs it: the caller has but to wait
     }
+  }
+  if (place == nullptr) {
     refuse_place("run_here");
   }
   worker& lent = *place;

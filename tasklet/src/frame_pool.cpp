@@ -227,7 +227,7 @@ frame_pool::chain frame_pool::take(std::size_t index, std::uint32_t most) {
     s.free -= count;
     d.free -= count;
     if (s.is_dropped != 0 && count != 0) [[unlikely]] {
-      s.touch(begin, s.first + (last + 1) * size);  // what is not free between them was there before
+      s.touch(begin, s.first + (last + 1) * size);  // one taken long ago, or by a trim, which will note what it drops
     }
     if (last >= s.carved.load(base::relaxed)) {  // only changed under the depot's lock
       s.carved.store(last + 1, base::release);   // [slab.carve]

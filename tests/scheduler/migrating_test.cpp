@@ -20,8 +20,8 @@ using martlet::task;
 TEST_SUITE("migrate_always") {
   TEST_CASE("every wait changes the thread, in either kind") {
     scheduler pool({.workers = 2, .migrate_always = true});
-    const int rounds = scaled(2000);
-    const auto moves = [rounds](auto wait) -> task<int> {
+    constexpr int rounds = scaled(2000);
+    const auto moves = [](auto wait) -> task<int> {
       int moved = 0;
       for (int i = 0; i < rounds; ++i) {
         const auto before = thread_now();
@@ -33,7 +33,7 @@ TEST_SUITE("migrate_always") {
     CHECK(pool.block_on(moves([] { return martlet::yield(); })) == rounds);
     CHECK(pool.block_on(moves([]() -> task<> { co_await martlet::spawn([]() -> task<> { co_return; }()).join(); })) >=
           rounds / 2);
-    CHECK(pool.block_on(pool.spawn([rounds] {
+    CHECK(pool.block_on(pool.spawn([] {
       int moved = 0;
       for (int i = 0; i < rounds; ++i) {
         const auto before = thread_now();

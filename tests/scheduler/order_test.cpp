@@ -103,10 +103,10 @@ TEST_SUITE("order") {
 
   TEST_CASE("fibers that yield on several workers keep their locals, and none is lost") {
     scheduler pool(4);
-    const int rounds = scaled(20'000);
+    constexpr int rounds = scaled(20'000);
     std::vector<martlet::handle<long>> all;
     for (int who = 0; who < 32; ++who) {
-      all.push_back(pool.spawn([who, rounds] {
+      all.push_back(pool.spawn([who] {
         long sum = who;
         for (int i = 0; i < rounds; ++i) {
           sum += i;
@@ -123,13 +123,13 @@ TEST_SUITE("order") {
 
   TEST_CASE("a yield of the only tasklet comes back to it") {
     scheduler pool(martlet::scheduler_options{.workers = 1, .lent_threads = 0});
-    const int rounds = scaled(1'000'000);
+    constexpr int rounds = scaled(1'000'000);
     pool.block_on([](int count) -> task<> {
       for (int i = 0; i < count; ++i) {
         co_await martlet::yield();
       }
     }(rounds));
-    pool.block_on(pool.spawn([rounds] {
+    pool.block_on(pool.spawn([] {
       for (int i = 0; i < rounds; ++i) {
         martlet::await(martlet::yield());
       }

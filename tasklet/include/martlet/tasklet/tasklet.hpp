@@ -205,12 +205,12 @@ struct membership {
     membership* next;  // of the free places
   };
 
-  /// Keeps the child from ending until `let_go`. For one thread at a time, and not for long: the child spins.
+  /// Keeps the child from ending until `let_go`, and not for long: the child spins.
   ///
-  /// Returns   the child; null when there is none.
+  /// Returns   the child; null when there is none, or another thread holds it.
   tasklet* hold() noexcept {
     std::uintptr_t child = who.load(base::relaxed);
-    while (child != 0) {
+    while (child != 0 && (child & held) == 0) {
       if (who.compare_exchange_weak(child, child | held, base::acquire, base::relaxed)) {  // [member.enter]
         return reinterpret_cast<tasklet*>(child);
       }
