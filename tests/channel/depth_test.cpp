@@ -67,8 +67,8 @@ TEST_SUITE("transfers never grow the stack") {
 
   TEST_CASE("a fiber awaits a million tasks, and a million operations that succeed at once") {
     scheduler pool(1);
-    const int count = is_watched ? many / 100 : many / 10;
-    CHECK(pool.block_on(pool.spawn([count] {
+    constexpr int count = is_watched ? many / 100 : many / 10;
+    CHECK(pool.block_on(pool.spawn([] {
       channel<int> c(1);
       long sum = 0;
       for (int i = 0; i < count; ++i) {

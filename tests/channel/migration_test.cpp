@@ -171,12 +171,12 @@ TEST_SUITE("migration") {
     counter moved{0};
     long total = 0;
     std::vector<martlet::handle<long>> all;
-    const int rounds = scaled(5000);
+    constexpr int rounds = scaled(5000);
     std::vector<std::unique_ptr<channel<int>>> channels;
     for (int pair = 0; pair < 8; ++pair) {
       channels.push_back(std::make_unique<channel<int>>());
       channel<int>& c = *channels.back();
-      pool.spawn([&c, rounds] {
+      pool.spawn([&c] {
         for (int i = 0; i < rounds; ++i) {
           martlet::await(c.send(1));
           if (i % 64 == 0) {

@@ -195,6 +195,15 @@ TEST_SUITE("a scheduler's life") {
     CHECK(stopped == 3);
   }
 
+  TEST_CASE("what is spawned where a worker starts runs, however soon the scheduler ends") {
+    counter ran{0};
+    const int rounds = scaled(200);
+    for (int i = 0; i < rounds; ++i) {
+      const scheduler pool({.workers = 2, .on_worker_start = [&] { martlet::spawn([&] { ++ran; }); }});
+    }
+    CHECK(ran == 2 * rounds);
+  }
+
   TEST_CASE("where a worker stops nothing is spawned any more") {
     counter ran{0}, refused{0};
     {

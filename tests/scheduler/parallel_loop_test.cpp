@@ -41,10 +41,10 @@ constexpr long expected(long count) { return count * (count - 1) / 2; }
 TEST_SUITE("parallel loops of oneTBB" * doctest::skip(MARTLET_TSAN != 0)) {
   TEST_CASE("many tasklets of both kinds run one at once, through a pool that is smaller than their number") {
     scheduler pool({.workers = 2, .blocking_threads = 8});
-    const int count = scaled(100'000);
+    constexpr int count = scaled(100'000);
     std::vector<handle<long>> all;
     for (int i = 0; i < 64; ++i) {
-      const auto loop = [count] { return sum_up_to(count); };
+      const auto loop = [] { return sum_up_to(count); };
       all.push_back(i % 2 == 0 ? pool.spawn([loop]() -> task<long> { co_return co_await blocking(loop); })
                                : pool.spawn([loop] { return martlet::await(blocking(loop)); }));
     }
@@ -107,8 +107,8 @@ TEST_SUITE("parallel loops of oneTBB" * doctest::skip(MARTLET_TSAN != 0)) {
 
   TEST_CASE("called inside a tasklet it holds the worker, and works") {
     scheduler pool(2);
-    const int count = scaled(100'000);
-    CHECK(pool.block_on(pool.spawn([count] { return sum_up_to(count); })) == expected(count));
+    constexpr int count = scaled(100'000);
+    CHECK(pool.block_on(pool.spawn([] { return sum_up_to(count); })) == expected(count));
     CHECK(pool.block_on([](int n) -> task<long> { co_return sum_up_to(n); }(count)) == expected(count));
   }
 }

@@ -90,6 +90,26 @@ TEST_SUITE("run_here") {
     CHECK(pool.run_here(adds(2, 2)) == 4);
   }
 
+  TEST_CASE("one too many is refused too when a shutdown has given up") {
+    scheduler pool(martlet::scheduler_options{.workers = 0, .lent_threads = 1});
+    martlet::base::atomic<bool> is_inside{false}, may_leave{false};
+    std::thread lent([&] {
+      pool.run_here(pool.spawn([&] {
+        is_inside = true;
+        while (!may_leave) {
+          std::this_thread::yield();
+        }
+      }));
+    });
+    REQUIRE(eventually([&] { return is_inside.load(); }));
+    auto queued = pool.spawn([] {});
+    CHECK(!pool.shutdown(0s, 0s).is_complete());
+    CHECK_THROWS_AS(pool.run_here(std::move(queued)), martlet::misuse);
+    may_leave = true;
+    lent.join();
+    CHECK(pool.shutdown(1h).is_complete());
+  }
+
   TEST_CASE("a timer that a lent thread leaves behind still fires") {
     scheduler pool(martlet::scheduler_options{.workers = 1, .lent_threads = 1});
     counter plugged{0}, open{0}, sleeping{0}, fired{0};

@@ -40,6 +40,26 @@ std::vector<std::string> texts_of(const martlet::scope_failed& all) {
 }
 
 TEST_SUITE("in_scope") {
+  TEST_CASE("a place that one canceller holds is none for another, and its child waits") {
+    using martlet::detail::tasklet;
+    tasklet child(martlet::detail::kind::thread, tasklet::on_stack{});
+    martlet::detail::membership place{};
+    CHECK(place.hold() == nullptr);
+    place.who = reinterpret_cast<std::uintptr_t>(&child);
+    CHECK(place.hold() == &child);
+    CHECK(place.hold() == nullptr);
+    martlet::base::atomic<bool> has_left{false};
+    std::thread ends([&] {
+      place.leave(child);
+      has_left = true;
+    });
+    std::this_thread::sleep_for(1ms);
+    CHECK(!has_left);
+    place.let_go(&child);
+    ends.join();
+    CHECK(place.hold() == nullptr);
+  }
+
   TEST_CASE("no child outlives it, and it gives what the body returned") {
     scheduler pool(2);
     counter ended{0};

@@ -1,6 +1,8 @@
 #include <martlet/scheduler/shutdown.hpp>
 
+#include <array>
 #include <chrono>
+#include <coroutine>
 #include <thread>
 #include <vector>
 
@@ -321,6 +323,72 @@ TEST_SUITE("shutdown") {
       CHECK(pool.statistics().ended == static_cast<std::uint64_t>(accepted));
     }
     CHECK(frames_in_use() == frames);
+  }
+
+  TEST_CASE("nor is a child of a plain thread's scope lost") {
+    for (int round = 0; round < scaled(100); ++round) {
+      counter ran{0}, accepted{0};
+      scheduler pool(1);
+      std::vector<std::thread> threads;
+      for (int t = 0; t < 4; ++t) {
+        threads.emplace_back([&] {
+          martlet::scope mine(pool);
+          try {
+            for (;;) {
+              mine.spawn([](counter& n) -> task<> {
+                ++n;
+                co_return;
+              }(ran));
+              ++accepted;
+            }
+          } catch (const misuse&) {}
+        });
+      }
+      REQUIRE(eventually([&] { return accepted > 100; }));
+      static_cast<void>(pool.shutdown(0s, 0s));
+      for (auto& t : threads) {
+        t.join();
+      }
+      CHECK(ran == accepted);
+      CHECK(pool.shutdown(1h).is_complete());
+    }
+  }
+
+  TEST_CASE("it does not overlook who goes from frame to frame") {
+    struct relay {
+      static task<> small(martlet::scope& in, counter& n, int left) {
+        ++n;
+        if (left > 0) {
+          in.spawn(large(in, n, left - 1));
+        }
+        co_return;
+      }
+      static task<> large(martlet::scope& in, counter& n, int left) {  // in a slab of another size
+        std::array<char, 2000> pad;
+        pad[static_cast<std::size_t>(left) % pad.size()] = 1;
+        co_await std::suspend_never();
+        asm volatile("" ::"r"(pad.data()) : "memory");
+        ++n;
+        if (left > 0) {
+          in.spawn(small(in, n, left - 1));
+        }
+      }
+    };
+    const int hops = scaled(200'000);
+    scheduler pool(1);
+    {
+      martlet::scope many(pool);  // a walk over all frames takes a while
+      for (int i = 0; i < scaled(20'000); ++i) {
+        many.spawn([]() -> task<> { co_await martlet::sleep_for(20ms); }());
+      }
+      many.join();
+    }
+    counter ran{0};
+    martlet::scope all(pool);
+    all.spawn(relay::small(all, ran, hops));
+    CHECK(pool.shutdown(1h).is_complete());
+    CHECK(ran == hops + 1);
+    CHECK(all.size() == 0);
   }
 
   TEST_CASE("what a lent thread leaves behind just then is run by another") {

@@ -24,13 +24,13 @@ using counter = martlet::base::atomic<int>;
 
 // Notes when it is destroyed.
 struct noted {
-  std::string* log = nullptr;
-  char letter = '?';
-  ~noted() {
-    if (log != nullptr) {
-      *log += letter;
-    }
-  }
+  noted(std::string* to, char what) : log(to), letter(what) {}
+  noted(const noted&) = delete;
+  noted& operator=(const noted&) = delete;
+  ~noted() { *log += letter; }
+
+  std::string* log;
+  char letter;
 };
 
 TEST_SUITE("tasklet_local") {
@@ -99,6 +99,7 @@ TEST_SUITE("tasklet_local") {
     std::string log;
     tasklet_local<std::shared_ptr<noted>> late([&log] { return std::make_shared<noted>(&log, 'l'); });
     struct uses_late {
+      explicit uses_late(tasklet_local<std::shared_ptr<noted>>* one) : other(one) {}
       tasklet_local<std::shared_ptr<noted>>* other;
       ~uses_late() { other->get(); }
     };
@@ -143,6 +144,7 @@ TEST_SUITE("tasklet_local") {
       scheduler pool(2);
       tasklet_local<std::shared_ptr<counted>> value([&alive] { return std::make_shared<counted>(alive); });
       struct asks {
+        explicit asks(tasklet_local<std::shared_ptr<counted>>* one) : what(one) {}
         tasklet_local<std::shared_ptr<counted>>* what;
         ~asks() { what->get(); }
       };
