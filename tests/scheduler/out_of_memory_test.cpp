@@ -29,7 +29,9 @@ template <std::size_t Size>
 task<> large_frame() {
   char room[Size];
   std::memset(room, 1, Size);
+  asm volatile("" ::"r"(room) : "memory");  // clang would keep one byte of it
   co_await martlet::sleep_for(std::chrono::hours(1));
+  asm volatile("" ::"r"(room) : "memory");
   if (room[Size / 2] != 1) {
     ::_exit(9);
   }
