@@ -2,8 +2,10 @@
 
 // Initial-exec: one load relative to the thread pointer instead of a call; eight bytes fit the loader's surplus even
 // when the library is opened at run time. It has a C name for the assembly that reads it, in whatever includes the header.
+// Used: with LTO the compiler sees the whole program and nobody who reads it, and would leave out the stores.
 extern "C" {
-[[gnu::tls_model("initial-exec"), gnu::visibility("default")]] constinit thread_local void* martlet_current = nullptr;
+[[gnu::used, gnu::tls_model("initial-exec"), gnu::visibility("default")]] constinit thread_local void* martlet_current =
+    nullptr;
 }
 
 namespace martlet::base {
