@@ -41,10 +41,13 @@ class ring_buffer {
 
   /// Returns   false, with nothing done, when it is full and there is no memory for a larger array.
   [[nodiscard]] bool push_back(T item) noexcept {
-    if (size() > mask_ && !grow()) [[unlikely]] {
-      return false;
+    std::size_t at = tail();
+    if (at - head() > mask_) [[unlikely]] {
+      if (!grow()) {
+        return false;
+      }
+      at = tail();
     }
-    const std::size_t at = tail();
     items_[at & mask_] = item;
     set_tail(at + 1);
     return true;

@@ -32,8 +32,9 @@ class run_queue : public executor {
   /// Returns   whether what is queued waits for longer than the scheduler's limit.
   virtual bool is_overloaded() noexcept = 0;
 
-  /// Enters a tasklet that has not started. `here` is the caller's host, null on a foreign thread.
-  virtual void spawn(tasklet* who, host* here) = 0;
+  /// Enters a tasklet that has not started, on one of its own hosts, the caller's.
+  virtual void spawn(tasklet* who, host& here) = 0;
+  virtual void spawn_from_outside(tasklet* who) = 0;
 
   /// Stand around what somebody does who comes from outside, from before `admit` until what he brings has been entered.
   virtual void begin_visit() noexcept = 0;

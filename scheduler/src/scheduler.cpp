@@ -219,7 +219,7 @@ void enter(run_queue* queue, scope_base* owner, tasklet* who, site where) {
   if (owner != nullptr) {
     join_scope(into, *owner, *who);
   }
-  into.spawn(who, here);
+  into.spawn(who, *here);
 }
 
 void enter_admitted(run_queue& queue, scope_base* owner, tasklet* who, site where) {
@@ -227,7 +227,11 @@ void enter_admitted(run_queue& queue, scope_base* owner, tasklet* who, site wher
   if (owner != nullptr) {
     join_scope(queue, *owner, *who);
   }
-  queue.spawn(who, current_host());
+  if (comes_from_outside(&queue)) {
+    queue.spawn_from_outside(who);
+  } else {
+    queue.spawn(who, *current_host());
+  }
 }
 
 }  // namespace detail

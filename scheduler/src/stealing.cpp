@@ -165,12 +165,8 @@ void stealing::ready(tasklet* who, tasklet* root, host* here, turn when) noexcep
   share(w);
 }
 
-void stealing::spawn(tasklet* who, host* here) {
-  if (here == nullptr || here->executor_ != this) [[unlikely]] {
-    spawn_from_outside(who);
-    return;
-  }
-  auto& w = static_cast<worker&>(*here);
+void stealing::spawn(tasklet* who, host& here) {
+  auto& w = static_cast<worker&>(here);
   if (who->link_ == 0) {
     who->link_ = reinterpret_cast<std::uintptr_t>(static_cast<scope_base*>(outermost_.get()));
     worker::count(w.count_.spawned);
@@ -181,7 +177,7 @@ void stealing::spawn(tasklet* who, host* here) {
   share(w);
 }
 
-[[gnu::noinline]] void stealing::spawn_from_outside(tasklet* who) {
+void stealing::spawn_from_outside(tasklet* who) {
   if (who->link_ == 0) {
     who->link_ = reinterpret_cast<std::uintptr_t>(static_cast<scope_base*>(outermost_.get()));
     foreign_spawned_.fetch_add(1, base::acq_rel);
@@ -208,10 +204,10 @@ void stealing::spawn_late(tasklet* who, host* here) {
   }
   membership* place = membership::of_link(who->link_);
   scope_base* owner = place != nullptr ? place->of : reinterpret_cast<scope_base*>(who->link_);
+  who->lock_.lock();
   if (place != nullptr) {
     place->leave(*who);
   }
-  who->lock_.lock();
   who->word_.store(tasklet::bits(tag::failed),
                    base::release);  // [word.finish] it never started; its handle destroys it
   who->lock_.unlock();
@@ -236,7 +232,7 @@ void stealing::spawn_late(tasklet* who, host* here) {
 // Called by an owner that has just queued something. Whoever is idle must get to know, but not too soon: a wake costs as
 // much as five hundred spawns. While a watcher naps nearby, it will come by itself.
 void stealing::share(worker& w) noexcept {
-  if (!is_alone_ && somebody_idle()) [[unlikely]] {
+  if (somebody_idle() && !is_alone_) [[unlikely]] {
     share_with_idle(w);
   }
 }

@@ -37,7 +37,8 @@ class stealing : public run_queue, private failure_listener {
   bool is_overloaded() noexcept override;
   void begin_visit() noexcept override { visitors_.fetch_add(1, base::seq_cst); }  // [visitor.come]
   void end_visit() noexcept override { visitors_.fetch_sub(1, base::release); }    // [visitor.leave]
-  void spawn(tasklet* who, host* here) override;
+  void spawn(tasklet* who, host& here) override;
+  void spawn_from_outside(tasklet* who) override;
   void admit() const override;
   void require_own_process(const char* what) const override;
   bool is_of_own_process() const noexcept override { return generation_ == base::process_generation(); }
@@ -106,7 +107,6 @@ class stealing : public run_queue, private failure_listener {
   void left_by_fork(worker& w) noexcept;
   static void after_fork_in_child() noexcept;
   static base::fork_hook hook_;
-  void spawn_from_outside(tasklet* who);
   void begin_life(tasklet* who, host* here);
   void spawn_late(tasklet* who, host* here);
 

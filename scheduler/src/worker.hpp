@@ -237,7 +237,7 @@ inline tasklet* worker::rotate(tasklet* who) noexcept {
     who = woken_.pop_front();
     only_woken_ = pinned_.empty() && aside_.empty();
   }
-  if (who != nullptr && !is_alone_ && idle_.load(base::relaxed) != 0) [[unlikely]] {
+  if (who != nullptr && idle_.load(base::relaxed) != 0 && !is_alone_) [[unlikely]] {
     offer_rest();
   }
   queues_.leave();

@@ -211,17 +211,21 @@ frame_pool::chain frame_pool::take(std::size_t index, std::uint32_t most) {
     const std::uint32_t count = std::min(most - taken.length, s.free);
     const std::byte* begin = nullptr;
     std::uint32_t last = 0;
-    for (std::uint32_t left = count; left != 0; --left) {
-      while (s.is_free[s.scanned] == 0) {
+    for (std::uint32_t left = count; left != 0;) {
+      std::uint64_t free = s.is_free[s.scanned];  // kept apart: the slots that are written to below could alias it
+      if (free == 0) {
         ++s.scanned;
+        continue;
       }
-      last = s.scanned * 64 + static_cast<std::uint32_t>(std::countr_zero(s.is_free[s.scanned]));
-      s.is_free[s.scanned] &= s.is_free[s.scanned] - 1;
-      std::byte* place = s.first + last * size;
-      begin = begin == nullptr ? place : begin;
-      base::unpoison(place, std::min(size, always_readable));
-      *end = reinterpret_cast<free_slot*>(place);
-      end = &(*end)->next;
+      for (; left != 0 && free != 0; --left, free &= free - 1) {
+        last = s.scanned * 64 + static_cast<std::uint32_t>(std::countr_zero(free));
+        std::byte* place = s.first + last * size;
+        begin = begin == nullptr ? place : begin;
+        base::unpoison(place, std::min(size, always_readable));
+        *end = reinterpret_cast<free_slot*>(place);
+        end = &(*end)->next;
+      }
+      s.is_free[s.scanned] = free;
     }
     taken.length += count;
     s.free -= count;
@@ -246,18 +250,24 @@ void frame_pool::give_back(std::size_t index, free_slot* first) noexcept {
   const std::lock_guard guard(d.lock);
   while (first != nullptr) {
     slab& s = *slab_of(first);
-    const std::uint32_t number = s.number_of(first);
-    first = first->next;
     if (s.list != &d.resident) {
       if (s.list != nullptr) {
         unlist(d, &s);
       }
       enlist(d, &s);
     }
-    s.is_free[number / 64] |= std::uint64_t{1} << number % 64;
-    s.scanned = std::min(s.scanned, number / 64);
-    ++s.free;
-    ++d.free;
+    std::uint32_t count = 0;
+    std::uint32_t lowest = s.scanned;
+    do {
+      const std::uint32_t number = s.number_of(first);
+      s.is_free[number / 64] |= std::uint64_t{1} << number % 64;
+      lowest = std::min(lowest, number / 64);
+      ++count;
+      first = first->next;
+    } while (first != nullptr && slab_of(first) == &s);
+    s.scanned = lowest;
+    s.free += count;
+    d.free += count;
   }
 }
 

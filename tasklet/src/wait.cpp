@@ -60,14 +60,17 @@ void finish_root_as(tasklet* who, Error error) noexcept {
     drop_extras(*who);
   }
   auto* owner = reinterpret_cast<scope_base*>(who->link_);
-  membership* place = membership::of_link(who->link_);
-  if (place != nullptr) {
+  membership* place = nullptr;
+  if ((who->link_ & membership::mark) != 0) {
+    place = membership::of_link(who->link_);
     owner = place->of;
-    place->leave(*who);  // before the frame may go: a canceller finds it by its place
   }
   [[maybe_unused]] const site where = who->site_;
   tasklet* joiner = nullptr;
   who->lock_.lock();
+  if (place != nullptr) {
+    place->leave(*who);  // before the frame may go: a canceller finds it by its place
+  }
   const bool detached = who->is_detached_;
   [[maybe_unused]] bool is_for_owner = true;
   if constexpr (failed) {
@@ -86,6 +89,10 @@ void finish_root_as(tasklet* who, Error error) noexcept {
   if (detached) {
     here->current_.store(nullptr, base::relaxed);  // its values are gone: what its frame's end asks for is the thread's
     who->destroy();
+    if constexpr (!failed) {
+      owner->child_ended(*here, place);
+      return;  // nobody could join it
+    }
   }
   if constexpr (failed) {
     if (is_for_owner) {
@@ -247,18 +254,19 @@ bool begin_later(waiter who, void* operation, bool (*begin)(void*, waiter)) noex
   return true;
 }
 
-// Whoever holds the place may have been taken off his core.
-void membership::leave_slowly(tasklet& child) noexcept {
-  for (int look = 1;; ++look) {
-    auto free = reinterpret_cast<std::uintptr_t>(&child);
-    if (who.compare_exchange_strong(free, 0, base::acquire, base::relaxed)) {  // [member.hold]
-      return;
+// Whoever holds the place may have been taken off his core. The place is looked at without the lock, which he may need: who
+// joins this child waits on its record.
+void membership::await_release(tasklet& child) noexcept {
+  do {
+    child.lock_.unlock();
+    for (int look = 1; (who.load(base::relaxed) & held) != 0; ++look) {
+      base::cpu_pause();
+      if (look % 128 == 0) {
+        std::this_thread::yield();
+      }
     }
-    base::cpu_pause();
-    if (look % 128 == 0) {
-      std::this_thread::yield();
-    }
-  }
+    child.lock_.lock();
+  } while ((who.load(base::acquire) & held) != 0);  // [member.hold]
 }
 
 // With a copy: whoever holds the handle may destroy the frame, and the error in it, before the scope has heard of it. Apart,
@@ -293,18 +301,35 @@ status status_of(const tasklet& who) noexcept {
   return there != nullptr && there->current_.load(base::relaxed) == &who ? status::running : status::queued;
 }
 
-void detach_slowly(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)) noexcept {
-  if (!has_ended(*who)) {
-    const std::lock_guard guard(who->lock_);
-    if (!has_ended(*who)) {
-      who->is_detached_ = true;  // it destroys itself
-      return;
-    }
+namespace {
+
+void detach_locked(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)) noexcept {
+  if (!has_ended(*who)) [[likely]] {
+    who->is_detached_ = true;  // it destroys itself
+    who->lock_.unlock();
+    return;
   }
+  who->lock_.unlock();
   if (who->owes_error_) [[unlikely]] {
     failure_listener::tell(who->at(), error_of(*who), who->site_);
   }
   who->destroy();
+}
+
+[[gnu::noinline]] void detach_contended(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)) noexcept {
+  who->lock_.lock();
+  detach_locked(who, error_of);
+}
+
+}  // namespace
+
+// The common way needs no register of the caller's.
+void detach_slowly(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)) noexcept {
+  if (who->lock_.try_lock()) [[likely]] {
+    detach_locked(who, error_of);
+  } else {
+    detach_contended(who, error_of);
+  }
 }
 
 void refuse_empty_handle() noexcept {

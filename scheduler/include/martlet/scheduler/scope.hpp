@@ -154,11 +154,15 @@ class scope final : private detail::scope_base, private detail::wait_core {
   const detail::tasklet* parent() const noexcept override { return owner_; }
   std::uintptr_t outer_link() const noexcept override { return outer_link_; }
 
+  std::uintptr_t child_began_slowly(detail::tasklet& who);
+  std::uintptr_t seat(detail::membership& place, detail::tasklet& who) noexcept;
   detail::membership* enlarge_roster();
+  void child_ended_slowly(detail::host& here, detail::membership& place) noexcept;
   void stop(whom to_stop) noexcept;
   void cancel_members() noexcept;
   void deadline_came() noexcept;
   void one_ended(detail::host& here) noexcept;
+  void all_have_ended(detail::host& here) noexcept;
   void body_failed() noexcept { stop(whom::children); }
   bool have_ended(at_end what) noexcept;
   bool is_over() noexcept { return have_ended(at_end::yes); }

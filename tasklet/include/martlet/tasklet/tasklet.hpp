@@ -194,6 +194,12 @@ class executor {
 
 /// A child's place in a scope that can name its children. The link of such a child leads here, marked by
 /// `membership::mark`; that of another one straight to its `scope_base`.
+///
+/// Who holds the child, and who leaves, changes the place under the lock of the child's record, which an end takes in any
+/// case and which outlives the frame (I3).
+///
+/// Memory orders: [member.enter] the record, then its address in the place; [member.hold] all that a canceller does to the
+/// child, then its letting go.
 struct membership {
   static constexpr std::uintptr_t mark = 2;
   static constexpr std::uintptr_t held = 1;
@@ -209,24 +215,30 @@ struct membership {
   ///
   /// Returns   the child; null when there is none, or another thread holds it.
   tasklet* hold() noexcept {
-    std::uintptr_t child = who.load(base::relaxed);
-    while (child != 0 && (child & held) == 0) {
-      if (who.compare_exchange_weak(child, child | held, base::acquire, base::relaxed)) {  // [member.enter]
-        return reinterpret_cast<tasklet*>(child);
-      }
+    const std::uintptr_t child = who.load(base::acquire);  // [member.enter]
+    if (child == 0 || (child & held) != 0) {
+      return nullptr;
     }
-    return nullptr;
+    auto* one = reinterpret_cast<tasklet*>(child);
+    one->lock_.lock();
+    const bool ours = who.load(base::relaxed) == child;  // it may have left, and another one may have its memory
+    if (ours) {
+      who.store(child | held, base::relaxed);  // read under the lock, but by those who come to hold it and go
+    }
+    one->lock_.unlock();
+    return ours ? one : nullptr;
   }
   void let_go(tasklet* child) noexcept {
     who.store(reinterpret_cast<std::uintptr_t>(child), base::release);  // [member.hold]
   }
 
-  /// Says that the child ends: from here on nobody holds it.
+  /// Says that the child ends: from here on nobody holds it. Under its record's lock, which it lets go of while somebody
+  /// does.
   void leave(tasklet& child) noexcept {
-    auto free = reinterpret_cast<std::uintptr_t>(&child);
-    if (!who.compare_exchange_strong(free, 0, base::acquire, base::relaxed)) [[unlikely]] {  // [member.hold]
-      leave_slowly(child);
+    if ((who.load(base::acquire) & held) != 0) [[unlikely]] {  // [member.hold]
+      await_release(child);
     }
+    who.store(0, base::relaxed);
   }
 
   /// Returns   the place that a root's link leads to, null when it has none.
@@ -235,7 +247,7 @@ struct membership {
   }
 
  private:
-  void leave_slowly(tasklet& child) noexcept;
+  void await_release(tasklet& child) noexcept;
 };
 
 /// Marks the link to a scope that a tasklet is inside of; it stands before the one to the tasklet's owner.
