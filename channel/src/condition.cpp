@@ -9,6 +9,12 @@ namespace martlet {
 
 namespace detail {
 
+void refuse_if_cancelled() {
+  if (const tasklet* self = running_tasklet(); self != nullptr && self->is_cancelled()) {
+    throw cancelled();
+  }
+}
+
 notice notice_wait::end() noexcept {
   if (op_.owner == nullptr) {
     return notice::given;

@@ -3,6 +3,8 @@
 #include <mutex>
 #include <system_error>
 
+#include <martlet/base/check.hpp>
+#include <martlet/base/fork.hpp>
 #include <martlet/base/signals.hpp>
 
 #include "run_queue.hpp"
@@ -116,8 +118,11 @@ void side_pool::give_up_start(int error) noexcept {
   while (failed != nullptr) {
     auto* call = static_cast<blocking_call*>(failed);
     failed = call->prev;
-    call->error = std::make_exception_ptr(std::system_error(error, std::generic_category(),
-                                                            "blocking: no thread could be started for the call"));
+    try {
+      throw std::system_error(error, std::generic_category(), "blocking: no thread could be started for the call");
+    } catch (...) {
+      call->error = std::current_exception();  // that there is no memory for the sentence, perhaps
+    }
     ready(complete(*call), current_host(), turn::last);  // the operation may be gone after this
   }
 }
@@ -161,7 +166,13 @@ void side_pool::serve() noexcept {
 void side_pool::make(blocking_call& call) noexcept {
   tasklet& root = *call.owner->root();
   root.word_.store(tasklet::bits(tag::runnable) | reinterpret_cast<std::uintptr_t>(&*core_), base::relaxed);
+  const std::uint32_t generation = base::process_generation();
   call.run(call);
+  if (base::process_generation() != generation) [[unlikely]] {
+    base::fatal(
+        "a function that was given to blocking called fork, and then returned in the child, where the tasklet that waits "
+        "for it is not: call exec or _exit there, or fork on a thread of the program's own");
+  }
   core_->lock_.lock();
   --running_;
   ++returning_;

@@ -356,6 +356,11 @@ void stealing::drain() noexcept {
                   [](const auto& w) { return w->guest_thread_.load(base::relaxed) != std::thread::id(); })) {
     base::fatal("a scheduler was destroyed while a martlet::guest was there: destroy the guest first");
   }
+  if (const host* here = current_host(); here != nullptr && here->executor_ == this) {
+    base::fatal(
+        "a scheduler was destroyed by a tasklet of its own, whose end it would wait for: call stop() there, and destroy it "
+        "on a thread that runs none of its tasklets");
+  }
   go_to(phase::cancelling);
   while (visitors_.load(base::acquire) !=
          0) {  // [visitor.leave] most schedulers that end just after their start need no more

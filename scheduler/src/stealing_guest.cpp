@@ -42,6 +42,14 @@ class own_descriptor {
   int fd_;
 };
 
+// The thread runs no tasklets any more, whatever ends the poll.
+struct leave_thread {
+  leave_thread() noexcept = default;
+  leave_thread(const leave_thread&) = delete;
+  leave_thread& operator=(const leave_thread&) = delete;
+  ~leave_thread() { base::set_current(nullptr); }
+};
+
 }  // namespace
 
 class stealing::seat final : public guest_seat {
@@ -173,12 +181,19 @@ bool stealing::seat::poll(const poll_budget& most) {
         "guest::poll: called on another thread than the one that made the guest; make a guest for each thread");
   }
   worker& w = *worker_;
+  here_.note_control_bits();  // the thread is the loop's, which may have changed them
   base::set_current(static_cast<host*>(&w));
+  const leave_thread afterwards;
   w.driver_.load(base::relaxed)->wait(0);  // takes back what it was told, and serves the sockets
   w.last_look_ = w.last_poll_ = base::cycles();
   w.interval_ = 1;  // the time is looked at after one turn, then after two more, and so on while they are short
   const stop_at why = run(most);
-  watch(*w.driver_.load(base::relaxed));
+  try {
+    watch(*w.driver_.load(base::relaxed));
+  } catch (...) {
+    watched_->notify();  // the next poll tries it again
+    throw;
+  }
   if (why == stop_at::budget) {  // as a worker inside a long tasklet: others may take what is ready here
     if (w.detach_ != nullptr) {
       w.detach_(w);
@@ -186,7 +201,6 @@ bool stealing::seat::poll(const poll_budget& most) {
     w.current_.store(nullptr, base::relaxed);
     watched_->notify();  // readable, until the next poll
   }
-  base::set_current(nullptr);
   return why == stop_at::budget;
 }
 

@@ -40,6 +40,7 @@ void stealing::thread_main(worker& w) {
   std::optional<base::signal_stack> for_faults;
   if (options_.report_overflow) {
     for_faults.emplace();
+    w.stack_ = base::thread_stack::here();
   }
   carrier here;
   w.carrier_ = &here;
@@ -52,6 +53,7 @@ void stealing::thread_main(worker& w) {
   if (options_.on_worker_stop) {
     options_.on_worker_stop();
   }
+  w.stack_ = {};
   vacate(w);
 }
 
@@ -138,6 +140,7 @@ void stealing::look_at_timers_of(host& keeper) noexcept {
 
 void stealing::run_until(tasklet* who) {
   require_own_process("run_here");
+  require_joinable(*who);
   if (current_host() == nullptr && has_ended(*who)) {
     return;
   }

@@ -11,6 +11,10 @@
 namespace martlet::detail {
 
 carrier::carrier() noexcept : exceptions_(reinterpret_cast<exception_globals*>(abi::__cxa_get_globals())) {
+  note_control_bits();
+}
+
+void carrier::note_control_bits() noexcept {
 #if MARTLET_HAS_NATIVE_SWITCH
   control_bits_ = read_control_bits();
 #endif

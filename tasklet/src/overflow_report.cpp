@@ -99,6 +99,26 @@ void report_own(const host& here, tasklet& who, const stack& overflowed) noexcep
   text.write();
 }
 
+// A coroutine runs on its worker's own stack; so does what a fiber awaits, once that has waited.
+void report_worker(const host& here) noexcept {
+  block text;
+  text << "martlet: the stack of a worker's thread overflowed: it has "
+       << static_cast<std::size_t>(static_cast<const std::byte*>(here.stack_.high) -
+                                   static_cast<const std::byte*>(here.stack_.low))
+       << " bytes.\n  ";
+  if (tasklet* who = here.current_.load(base::relaxed); who != nullptr) {
+    add_tasklet(text, *who);
+    text << " and ran on ";
+  } else {
+    text << "No tasklet ran on ";
+  }
+  text
+      << "worker " << std::size_t{here.index_} << " (thread " << thread_number()
+      << ").\n  Let it recurse less and keep large arrays on the heap, or spawn a function with a larger stack of its own; "
+         "threads get what `ulimit -s` says.\n";
+  text.write();
+}
+
 void report_foreign(bool is_taken) noexcept {
   block text;
   text << "martlet: thread " << thread_number() << " touched the guard page below "
@@ -116,14 +136,17 @@ bool runs_on(const host& here, const stack& which) noexcept {
 void report(const void* address) noexcept {
   const auto hit = stacks().guard_of(address);
   const host* here = current_host();
-  if (!hit || (here != nullptr && !here->reports_overflow_)) {
+  const bool is_workers = here != nullptr && here->stack_.overflows_at(address);
+  if ((!hit && !is_workers) || (here != nullptr && !here->reports_overflow_)) {
     return;
   }
   // A handler of somebody else's that returns has the instruction fault again, for ever; once is enough to say it.
   if (last_reported.exchange(address, base::relaxed) == address) {
     return;
   }
-  if (here != nullptr && hit->is_taken && runs_on(*here, hit->of)) {
+  if (is_workers) {
+    report_worker(*here);
+  } else if (here != nullptr && hit->is_taken && runs_on(*here, hit->of)) {
     report_own(*here, *here->current_.load(base::relaxed), hit->of);
   } else {
     report_foreign(hit->is_taken);

@@ -346,6 +346,12 @@ void refuse_second_join() noexcept {
   base::fatal("a handle was joined while another tasklet already waits in its join: join a tasklet once");
 }
 
+void refuse_join_after_fork() {
+  throw misuse(
+      "join: this is the child of a fork, and the tasklet stayed in the parent, where alone it goes on; join it there, and "
+      "spawn in a martlet::scheduler of the child's own");
+}
+
 // ---- threads
 
 thread_waiter::thread_waiter() noexcept : resume_(&wake_thread), record_(kind::thread, tasklet::on_stack{}) {

@@ -10,6 +10,7 @@
 #include <doctest/doctest.h>
 
 #include <martlet/channel.hpp>
+#include <martlet/tasklet/shield.hpp>
 
 #include "crew.hpp"
 #include "eventually.hpp"
@@ -313,6 +314,59 @@ TEST_SUITE("condition") {
       CHECK(held.owns_lock());
     }));
     CHECK(door.try_acquire().owns_lock());
+  }
+
+  TEST_CASE("a predicate that holds at once lets nobody on who was cancelled, except behind a shield") {
+    scheduler pool(1);
+    mutex door;
+    condition changed;
+    martlet::base::atomic<bool> is_told{false};
+    const auto holds = [] { return true; };
+    const auto until_told = [&] {
+      while (!is_told) {}
+    };
+    const auto check_cancelled = [&](auto waiting) {
+      REQUIRE(eventually([&] { return waiting.state() == martlet::status::running; }));
+      waiting.cancel();
+      is_told = true;
+      CHECK_THROWS_AS(pool.block_on(std::move(waiting)), martlet::cancelled);
+      CHECK(door.try_acquire().owns_lock());
+      is_told = false;
+    };
+    for (const bool is_timed : {false, true}) {
+      bool went_on = false;
+      check_cancelled(pool.spawn([&]() -> task<> {
+        auto held = co_await door.acquire();
+        until_told();
+        {
+          const martlet::shield undisturbed;
+          co_await changed.wait(held, holds);
+          CHECK(co_await changed.wait_for(held, 1h, holds));
+        }
+        if (is_timed) {
+          co_await changed.wait_for(held, 1h, holds);
+        } else {
+          co_await changed.wait(held, holds);
+        }
+        went_on = true;
+      }));
+      check_cancelled(pool.spawn([&] {
+        std::unique_lock held(door);
+        until_told();
+        {
+          const martlet::shield undisturbed;
+          await(changed.wait(held, holds));
+          CHECK(await(changed.wait_for(held, 1h, holds)));
+        }
+        if (is_timed) {
+          await(changed.wait_for(held, 1h, holds));
+        } else {
+          await(changed.wait(held, holds));
+        }
+        went_on = true;
+      }));
+      CHECK_FALSE(went_on);
+    }
   }
 
   TEST_CASE("a guard without its mutex is a misuse; destroying one with waiters stops the program") {

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -127,7 +128,7 @@ TEST_SUITE("fork") {
       expect(martlet::await(filled.receive()) == 1, "what was in the buffer is in the copy");
       expect(martlet::await(filled.receive()) == 1, "all of it");
       expect_misuse(words, [&] { martlet::await(filled.receive()); });
-      expect_misuse(words, [&] { martlet::await(receiver.join()); });
+      expect_misuse("the tasklet stayed in the parent", [&] { martlet::await(receiver.join()); });
       expect(empty.balance() == 0, "what was refused does not wait");
       bool timed_out = false;
       try {
@@ -156,7 +157,8 @@ TEST_SUITE("fork") {
     scheduler pool(2);
     channel<int> old;
     auto waits = pool.spawn(receives(old));
-    REQUIRE(eventually([&] { return old.balance() == -1; }));
+    auto waits_too = pool.spawn(receives(old));
+    REQUIRE(eventually([&] { return old.balance() == -2; }));
     const auto everything = [](int workers) {
       scheduler fresh(workers);
       channel<int> c;
@@ -185,6 +187,13 @@ TEST_SUITE("fork") {
     const child_end end = in_limited_child([&] {
       everything(2);
       scheduler mine(1);
+      const char* words = "the tasklet stayed in the parent";
+      mine.block_on(mine.spawn([&]() -> task<> {
+        expect_misuse(words, [&] { static_cast<void>(waits.join()); });
+        co_return;
+      }));
+      expect_misuse(words, [&] { mine.block_on(std::move(waits)); });
+      expect_misuse(words, [&] { mine.run_here(std::move(waits_too)); });
       const child_end grandchild = in_child([&] {
         expect_misuse("made by the parent", [&] { mine.spawn([] {}); });
         expect_misuse("made by the parent", [&] { pool.spawn([] {}); });
@@ -195,8 +204,9 @@ TEST_SUITE("fork") {
     });
     CHECK(end.exited_with(0));
     CHECK(end.errors.empty());
-    martlet::await(old.send(1));
+    old.close();
     pool.block_on(std::move(waits));
+    pool.block_on(std::move(waits_too));
     everything(2);
   }
 
@@ -307,6 +317,32 @@ TEST_SUITE("fork") {
       const int result = pool.block_on(std::move(in_coroutine));
       CHECK((waits ? WIFSIGNALED(result) && WTERMSIG(result) == SIGABRT : result == 0));
       CHECK(pool.block_on(pool.spawn([] { return 6; })) == 6);  // the parent has not noticed
+    }
+  }
+
+  TEST_CASE("so is a function that is called by blocking") {
+    scheduler pool(1);
+    for (const bool throws : {false, true}) {
+      auto forks = pool.spawn([](bool then_throws) -> task<int> {
+        int result = 0;
+        co_await martlet::blocking([&] {
+          const pid_t child = ::fork();
+          if (child == 0) {
+            std::signal(SIGABRT, SIG_DFL);
+            ::alarm(20);
+            ::close(STDERR_FILENO);
+            if (then_throws) {
+              throw std::runtime_error("in the child");
+            }
+            return;
+          }
+          ::waitpid(child, &result, 0);
+        });
+        co_return result;
+      }(throws));
+      const int result = pool.block_on(std::move(forks));
+      INFO(result);
+      CHECK((WIFSIGNALED(result) && WTERMSIG(result) == SIGABRT));
     }
   }
 

@@ -1,13 +1,20 @@
 #include <martlet/scheduler/guest.hpp>
 
+#include <cfenv>
 #include <chrono>
 #include <memory>
+#include <system_error>
 #include <thread>
 #include <vector>
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <doctest/doctest.h>
 
 #include <martlet/scheduler.hpp>
+#include <martlet/scheduler/driver.hpp>
 
 #include "event_loop.hpp"
 #include "eventually.hpp"
@@ -41,6 +48,31 @@ void compute_for(std::chrono::microseconds time) {
   const auto end = std::chrono::steady_clock::now() + time;
   while (std::chrono::steady_clock::now() < end) {}
 }
+
+// Offers a descriptor that no epoll takes until it may be watched.
+class late_driver final : public martlet::driver {
+ public:
+  late_driver()
+      : file_(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)), told_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  ~late_driver() override {
+    ::close(file_);
+    ::close(told_);
+  }
+
+  void wait(martlet::base::instant) override { poll(); }
+  void poll() override {
+    eventfd_t count = 0;
+    ::eventfd_read(told_, &count);
+  }
+  void notify() noexcept override { ::eventfd_write(told_, 1); }
+  int event_fd() const noexcept override { return can_be_watched ? told_ : file_; }
+
+  static inline bool can_be_watched = false;
+
+ private:
+  int file_;
+  int told_;
+};
 
 TEST_SUITE("guest") {
   TEST_CASE("a poll runs what is ready, on the calling thread, and says so beforehand") {
@@ -325,6 +357,54 @@ TEST_SUITE("guest") {
     }
     pool.shutdown(0s);
     CHECK(run == -1);
+  }
+
+  TEST_CASE("a driver that the loop cannot watch is said, and tried again at the next poll") {
+    scheduler pool({.workers = 0});
+    guest host(pool);
+    auto installs = pool.spawn([] {
+      martlet::detail::install_driver(*martlet::detail::current_host(), std::make_unique<late_driver>());
+    });
+    for (int i = 0; i < 2; ++i) {
+      CHECK_THROWS_AS(settle(host), std::system_error);
+      CHECK(martlet::detail::current_host() == nullptr);
+      CHECK(is_told(host));
+    }
+    CHECK(installs.state() == status::done);
+    late_driver::can_be_watched = true;
+    settle(host);
+    CHECK_FALSE(is_told(host));
+    auto answers = pool.spawn([] { return 6; });
+    CHECK(is_told(host));
+    settle(host);
+    CHECK(pool.block_on(std::move(answers)) == 6);
+  }
+
+  TEST_CASE("the floating point modes of the loop are its own") {
+    scheduler pool({.workers = 0});
+    guest host(pool);
+    const auto now = [] { return std::fegetround(); };
+    auto before = pool.spawn([&]() -> task<int> { co_return now(); });
+    auto changes = pool.spawn([&] {
+      std::fesetround(FE_DOWNWARD);
+      martlet::await(martlet::yield());
+      return now();
+    });
+    settle(host);
+    CHECK(now() == FE_TONEAREST);
+    std::fesetround(FE_UPWARD);
+    auto later = pool.spawn([&] {
+      martlet::await(martlet::yield());
+      return now();
+    });
+    settle(host);
+    CHECK(now() == FE_UPWARD);
+    std::fesetround(FE_TONEAREST);
+    settle(host);
+    CHECK(now() == FE_TONEAREST);
+    CHECK(pool.block_on(std::move(before)) == FE_TONEAREST);
+    CHECK(pool.block_on(std::move(changes)) == FE_DOWNWARD);
+    CHECK(pool.block_on(std::move(later)) == FE_UPWARD);  // as whoever spawned it
   }
 
   TEST_CASE("the loop's thread may lend itself between two polls") {

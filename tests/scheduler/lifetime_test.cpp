@@ -14,6 +14,7 @@
 
 #include "eventually.hpp"
 #include "frames_in_use.hpp"
+#include "in_child.hpp"
 #include "scale.hpp"
 
 namespace {
@@ -116,6 +117,15 @@ TEST_SUITE("a scheduler's life") {
       }(ended));
     }
     CHECK(ended == 100);
+  }
+
+  TEST_CASE("a tasklet that destroys its own scheduler is stopped with a sentence") {
+    const auto end = in_child([] {
+      auto* pool = new scheduler(2);
+      pool->block_on(pool->spawn([pool] { delete pool; }));
+    });
+    CHECK(end.was_aborted());
+    CHECK(end.said("a scheduler was destroyed by a tasklet of its own"));
   }
 
   TEST_CASE("a handle may outlive it, with its value") {

@@ -71,6 +71,26 @@ TEST_SUITE("out of memory") {
     CHECK(end.exited_with(42));
   }
 
+  TEST_CASE("a blocking call for which there is neither a thread nor memory throws") {
+    if constexpr (is_watched) {
+      return;
+    }
+    const auto end = in_child([] {
+      scheduler pool(1);
+      pool.block_on([]() -> task<> {
+        eat_all();
+        try {
+          co_await martlet::blocking([] {});
+        } catch (const std::bad_alloc&) {
+          ::_exit(42);
+        } catch (const std::system_error&) {
+          ::_exit(42);  // something was left for its sentence after all
+        }
+      }());
+    });
+    CHECK(end.exited_with(42));
+  }
+
   TEST_CASE("a frame for which there is no room throws bad_alloc at the call, and the scheduler goes on") {
     if constexpr (is_watched) {
       return;

@@ -160,6 +160,38 @@ TEST_SUITE("overflow") {
     CHECK(end.said("  Its name is 'digger'. It was spawned at "));
   }
 
+  TEST_CASE("a coroutine that overflows its worker's own stack is named too, and what a fiber awaits") {
+    const auto nested = [](bool waits) -> martlet::task<int> {
+      if (waits) {
+        co_await martlet::yield();
+      }
+      co_return recurse(0);
+    };
+    const auto is_said = [](const child_end& end, int line) {
+      return end.said("martlet: the stack of a worker's thread overflowed: it has ") &&
+             end.said(("overflow_test.cpp:" + std::to_string(line) + " and ran on worker 0 (thread ").c_str());
+    };
+    const auto coroutine = in_child([&] {
+      scheduler pool(1);
+      pool.block_on(nested(false));
+    });
+    CHECK(died_of(coroutine, SIGSEGV));
+    CHECK(is_said(coroutine, __LINE__ - 3));
+    CHECK(count_reports(coroutine) == 1);
+    const auto awaited = in_child([&] {
+      scheduler pool(1);
+      pool.block_on(pool.spawn([&] { return martlet::await(nested(true)); }));
+    });
+    CHECK(died_of(awaited, SIGSEGV));
+    CHECK(is_said(awaited, __LINE__ - 3));
+    const auto outside = in_child([] {
+      const scheduler pool({.workers = 1, .on_worker_start = [] { recurse(0); }});
+      ::pause();
+    });
+    CHECK(died_of(outside, SIGSEGV));
+    CHECK(outside.said("No tasklet ran on worker 0"));
+  }
+
   TEST_CASE("on a lent thread as well, whose own alternate stack stays, or comes back") {
     const auto end = in_child([] {
       scheduler pool(scheduler_options{.workers = 0, .lent_threads = 1});

@@ -34,4 +34,10 @@ const void* this_thread() noexcept;
 /// Sets what `current()` returns on this thread.
 void set_current(void* value) noexcept;
 
+namespace detail {
+// With LTO the linker does not see which symbols assembly names. This reference has it take the file that defines them out
+// of a static library, also for a program that reads the thread-local and never sets it.
+[[gnu::used]] inline void (*const where_current_is)(void*) noexcept = &set_current;
+}  // namespace detail
+
 }  // namespace martlet::base

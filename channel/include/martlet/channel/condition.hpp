@@ -126,6 +126,9 @@ concept guard_of_mutex = requires(const Guard& guard) {
   { guard.mutex() } -> std::same_as<mutex*>;
 };
 
+/// Throws `cancelled` when the running tasklet was: where the predicate holds at once there is no wait that would.
+void refuse_if_cancelled();
+
 /// Waits until a predicate holds: a loop, which a coroutine runs as a task, a fiber or a thread by `block`.
 template <class Predicate, bool IsTimed>
 class [[nodiscard("await it")]] predicate_wait {
@@ -268,6 +271,7 @@ namespace detail {
 template <class Predicate, bool IsTimed>
 auto predicate_wait<Predicate, IsTimed>::loop(condition& of, mutex& held, deadline until, Predicate predicate)
     -> task<result_type> {
+  refuse_if_cancelled();
   if constexpr (IsTimed) {
     while (!predicate()) {
       const bool in_time = co_await of.wait_without_guard(held, until);
@@ -285,6 +289,7 @@ auto predicate_wait<Predicate, IsTimed>::loop(condition& of, mutex& held, deadli
 
 template <class Predicate, bool IsTimed>
 auto predicate_wait<Predicate, IsTimed>::block() && -> result_type {
+  refuse_if_cancelled();
   while (!predicate_()) {
     if constexpr (IsTimed) {
       if (!martlet::await(of_->wait_without_guard(*held_, until_))) {

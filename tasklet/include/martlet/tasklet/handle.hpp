@@ -42,6 +42,15 @@ inline void detach(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)
 [[noreturn]] void refuse_second_join() noexcept;
 [[noreturn]] void refuse_empty_handle() noexcept;
 
+/// Throws `misuse` when `who` stayed in the parent of a forked process: nothing else that was spawned is `created`
+/// (frame_pool::abandon).
+[[noreturn]] void refuse_join_after_fork();
+inline void require_joinable(const tasklet& who) {
+  if (tasklet::tag_of(who.word_.load(base::relaxed)) == tag::created) [[unlikely]] {
+    refuse_join_after_fork();
+  }
+}
+
 /// Waits for the end of a tasklet, whose record is the core.
 template <class Derived>
 class wait_for_end : public case_operation<Derived> {
@@ -134,11 +143,15 @@ class handle {
   /// Waits until the tasklet has ended. Join a tasklet once: its value is moved out.
   ///
   /// Returns   what it returned.
-  /// Throws    what it threw; `cancelled` when the waiting tasklet was cancelled first.
+  /// Throws    what it threw; `cancelled` when the waiting tasklet was cancelled first; misuse at once when the tasklet
+  ///           stayed in the parent of a forked process.
   /// Suspends  until the end; resumed by the worker that ran the tasklet.
-  detail::join_operation<T> join() noexcept { return detail::join_operation<T>(child()); }
+  detail::join_operation<T> join() {
+    detail::require_joinable(child());
+    return detail::join_operation<T>(child());
+  }
 
-  auto operator co_await() && noexcept { return join(); }
+  auto operator co_await() && { return join(); }
 
   /// Asks the tasklet to stop: the wait it is in, and every later one, throws `cancelled`. Does not wait.
   ///

@@ -5,6 +5,7 @@
 #include <martlet/base/atomic.hpp>
 #include <martlet/base/bias_lock.hpp>
 #include <martlet/base/current.hpp>
+#include <martlet/base/thread_stack.hpp>
 #include <martlet/tasklet/frame_pool.hpp>
 #include <martlet/tasklet/held_locks.hpp>
 #include <martlet/tasklet/tasklet.hpp>
@@ -53,6 +54,7 @@ struct host {
   const unsigned index_;  // among the hosts of its executor
   const bool is_lent_;    // runs on a thread that called run_here
   bool reports_overflow_ = false;
+  base::thread_stack stack_;  // what coroutines run on; of a worker's own thread, and where overflows are reported
 
   held_locks held_;
 };
