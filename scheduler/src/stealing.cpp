@@ -123,6 +123,12 @@ void stealing::start_thread(worker& w) {
   begin_visit();
   try {
     threads_.emplace_back([this, &w] { thread_main(w); });
+  } catch (const std::system_error& e) {
+    end_visit();
+    throw std::system_error(e.code(),
+                            "martlet: the thread of worker " + std::to_string(w.index_) +
+                                " could not be started; ask for fewer workers, or allow more threads (ulimit -u, "
+                                "the control group's pids.max)");
   } catch (...) {
     end_visit();
     throw;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "eventually.hpp"
+#include "forbid_threads.hpp"
 #include "gate.hpp"
 #include "in_child.hpp"
 #include "narrow_pool.hpp"
@@ -323,17 +324,6 @@ TEST_SUITE("blocking") {
   TEST_CASE("impossible options are misuse") {
     CHECK_THROWS_AS(scheduler({.blocking_threads = 0}), martlet::misuse);
     CHECK_THROWS_AS(scheduler({.blocking_idle = -1ns}), martlet::misuse);
-  }
-
-  // Nobody may start threads: as an ordinary user, since limits do not bind root.
-  void forbid_threads() {
-    if (::geteuid() == 0 && ::setuid(65534) != 0) {
-      ::_exit(77);
-    }
-    const rlimit none{.rlim_cur = 0, .rlim_max = 0};
-    if (::setrlimit(RLIMIT_NPROC, &none) != 0) {
-      ::_exit(77);
-    }
   }
 
   TEST_CASE("where no thread can be started, those that are there serve; without any it throws") {

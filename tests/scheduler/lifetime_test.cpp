@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "eventually.hpp"
+#include "forbid_threads.hpp"
 #include "frames_in_use.hpp"
 #include "in_child.hpp"
 #include "scale.hpp"
@@ -126,6 +128,21 @@ TEST_SUITE("a scheduler's life") {
     });
     CHECK(end.was_aborted());
     CHECK(end.said("a scheduler was destroyed by a tasklet of its own"));
+  }
+
+  TEST_CASE("when a thread cannot be started there is no scheduler, and the error says which thread it was") {
+    const auto end = in_child([] {
+      forbid_threads();
+      try {
+        const scheduler pool(2);
+      } catch (const std::system_error& e) {
+        const bool is_said =
+            std::string(e.what()).find("the thread of worker 0 could not be started") != std::string::npos;
+        ::_exit(is_said && e.code() == std::errc::resource_unavailable_try_again ? 42 : 43);
+      }
+    });
+    REQUIRE(!end.exited_with(77));
+    CHECK(end.exited_with(42));
   }
 
   TEST_CASE("a handle may outlive it, with its value") {

@@ -14,7 +14,7 @@ struct scheduler_options {
   static constexpr int most_threads = 4096;  // of each kind
 
   /// Threads that run tasklets, 4,096 at most; -1 means what MARTLET_WORKERS in the environment says, and else one per processor that this
-  /// process may use. 0 leaves all the work to threads that call `run_here`.
+  /// process may use. 0 leaves all the work to threads that call `run_here`, and to guests.
   int workers = -1;
 
   /// Keeps each worker on a processor of its own: first one on each core, then on their second hardware threads, those near

@@ -150,7 +150,8 @@ struct spawner {
 /// ```
 ///
 /// The destructor cancels every tasklet that is still there, waits until all have ended, and ends the threads. In a child
-/// of fork it does nothing, and every call throws `misuse`: none of the threads are there. Make a new one in the child.
+/// of fork it does nothing, and every call but `worker_count` and `statistics` throws `misuse`: none of the threads are
+/// there. Make a new one in the child. A tasklet of its own must not destroy it: the program is stopped with a sentence.
 ///
 /// Threads   any, except that nobody may use it while it is being destroyed.
 class scheduler {
