@@ -12,7 +12,6 @@
 
 #include <doctest/doctest.h>
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "eventually.hpp"
