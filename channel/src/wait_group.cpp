@@ -7,6 +7,13 @@
 
 namespace martlet {
 
+wait_group::wait_group(std::size_t count) : core_(count) {
+  if (count > PTRDIFF_MAX) {
+    throw misuse("wait_group: made with " + std::to_string(count) + " pieces; at most " + std::to_string(PTRDIFF_MAX) +
+                 " are possible (was it a negative number?)");
+  }
+}
+
 wait_group::~wait_group() {
   if (!core_->waiters.empty()) {
     base::fatal("a wait_group was destroyed while ", core_->waiters.size(),

@@ -22,8 +22,24 @@ scope_failed::scope_failed(std::vector<std::exception_ptr> errors) : errors_(std
   }
 }
 
-scope::scope(detail::run_queue* queue, deadline limit, detail::scope_kind what)
-    : queue_(queue), owner_(detail::running_tasklet()), kind_(what), uncaught_(std::uncaught_exceptions()) {
+// When the innermost scope that the tasklet is inside of cancels what is inside; `never` where a shield stands between.
+base::instant scope::limit_around(detail::tasklet& self) noexcept {
+  const std::uint16_t depth = detail::cancel::shields_in(self.cancel_.load(base::relaxed));
+  const std::uintptr_t link = detail::owner_link_of(self);
+  if ((link & detail::inside_mark) != 0) {
+    const auto& around = static_cast<const scope&>(*reinterpret_cast<scope_base*>(link & ~detail::inside_mark));
+    return around.reach_ > depth ? around.limit_ : base::never;
+  }
+  const auto* place = detail::membership::of_link(link);
+  return place != nullptr && depth == 0 ? place->of->limit() : base::never;
+}
+
+scope::scope(detail::run_queue* queue, deadline own, detail::scope_kind what)
+    : queue_(queue),
+      owner_(detail::running_tasklet()),
+      kind_(what),
+      limit_(owner_ == nullptr ? base::never : limit_around(*owner_)),
+      uncaught_(std::uncaught_exceptions()) {
   if (detail::host* here = detail::current_host(); here != nullptr && queue_ == nullptr) {
     queue_ = static_cast<detail::run_queue*>(here->executor_);
   }
@@ -31,15 +47,17 @@ scope::scope(detail::run_queue* queue, deadline limit, detail::scope_kind what)
   if (encloses) {
     reach_ = static_cast<std::uint16_t>(1 + detail::cancel::shields_in(owner_->cancel_.load(base::relaxed)));
   }
-  if (limit.has_passed()) {
+  is_limited_outside_ = limit_ <= own.at();
+  limit_ = std::min(limit_, own.at());
+  if (limit_ != base::never && limit_ <= base::now()) {
     deadline_came();
-  } else if (limit.at() != base::never) {
+  } else if (limit_ != base::never) {
     if (queue_ == nullptr) {
       throw misuse(
           "scope: this thread runs no tasklets; give the scope the martlet::scheduler that its children run on");
     }
     queue_->require_own_process("scope");
-    watch_ = std::make_unique<detail::deadline_watch>(*this, limit.at(), *queue_);
+    watch_ = std::make_unique<detail::deadline_watch>(*this, limit_, *queue_);
   }
   if (encloses) {
     link_at_ = &detail::owner_link_of(*owner_);
@@ -49,10 +67,18 @@ scope::scope(detail::run_queue* queue, deadline limit, detail::scope_kind what)
 }
 
 scope::~scope() {
+  if (kind_ == detail::scope_kind::object) {
+    detail::require_blocking_context();
+  }
   if (std::uncaught_exceptions() > uncaught_) {
     stop(whom::children);
   }
   while (!have_ended(at_end::yes)) {
+    if (detail::running_tasklet() != owner_) {
+      base::fatal(
+          "a scope that still has children was destroyed by another tasklet than the one that made it: destroy it there, "
+          "or join it there before");
+    }
     detail::scope_wait end(*this);
     await(end);
   }
@@ -65,11 +91,17 @@ scope::~scope() {
 }
 
 void scope::join() {
+  detail::require_blocking_context();
+  if (detail::running_tasklet() != owner_) {
+    throw misuse(
+        "scope: join was called by another tasklet or thread than the one that made the scope, which alone hears of its own "
+        "cancel; join it there");
+  }
   while (!have_ended(at_end::no)) {
     detail::scope_wait end(*this);
     await(end);
   }
-  settle(nullptr);
+  settle(at_end::no, nullptr);
 }
 
 std::size_t scope::size() noexcept {
@@ -120,7 +152,7 @@ inline std::uintptr_t scope::seat(detail::membership& place, detail::tasklet& wh
   place.of = this;
   ++open_;
   place.who.store(reinterpret_cast<std::uintptr_t>(&who), base::release);  // [member.enter]
-  const bool is_told = children_are_told_;
+  const bool is_told = children_are_told_ || (owner_ != nullptr && owner_->is_cancelled());
   lock_.unlock();
   if (is_told) [[unlikely]] {
     who.cancel_.fetch_or(detail::cancel::from_the_start, base::relaxed);  // it is in no queue yet
@@ -144,21 +176,21 @@ detail::membership* scope::enlarge_roster() {
   return place;
 }
 
+void scope::child_stopped() noexcept {
+  const std::lock_guard guard(lock_);
+  somebody_stopped_ = true;
+}
+
 void scope::child_failed(std::exception_ptr failure, bool, site where) noexcept {
-  const bool stopped = detail::is_cancellation(failure);
   {
     const std::lock_guard guard(lock_);
-    if (stopped) {
-      somebody_stopped_ = true;
-      return;
-    }
     if (first_failure_.error == nullptr) {
       first_failure_ = {std::move(failure), where};  // needs no memory
     } else {
       try {
         more_failures_.push_back({std::move(failure), where});
       } catch (const std::bad_alloc&) {
-        // There is none to say more with.
+        base::fatal("there is no memory left for the list of a scope's errors, and losing one would be worse");
       }
     }
   }
@@ -205,12 +237,13 @@ void scope::one_ended(detail::host& here) noexcept {
 
 // ---- stopping them
 
+// A deadline around this scope ends the waits of the scope's tasklet by itself, but cannot know this scope's children.
 void scope::deadline_came() noexcept {
   {
     const std::lock_guard guard(lock_);
-    deadline_has_passed_ = true;
+    (is_limited_outside_ ? outer_has_passed_ : deadline_has_passed_) = true;
   }
-  stop(whom::all);
+  stop(is_limited_outside_ ? whom::children : whom::all);
 }
 
 void scope::stop(whom to_stop) noexcept {
@@ -278,48 +311,85 @@ std::vector<detail::failed_child> scope::take_failures() {
   return failures;
 }
 
-// Of those scopes around this one that are stopped, the farthest reach.
-std::uint16_t scope::reach_of_outer() const noexcept {
+// Of those scopes that the tasklet is inside of and that are stopped, the farthest reach.
+//
+// Takes     the tasklet, which runs; a scope that does not count.
+std::uint16_t scope::reach_of_stopped(detail::tasklet& self, const scope* but) noexcept {
   std::uint16_t farthest = 0;
-  for (std::uintptr_t link = outer_link_; (link & detail::inside_mark) != 0;) {
-    const auto& outer = static_cast<const scope&>(*reinterpret_cast<scope_base*>(link & ~detail::inside_mark));
-    if (outer.is_stopped_.load(base::acquire)) {
-      farthest = std::max(farthest, outer.reach_);
+  for (std::uintptr_t link = detail::owner_link_of(self); (link & detail::inside_mark) != 0;) {
+    const auto& one = static_cast<const scope&>(*reinterpret_cast<scope_base*>(link & ~detail::inside_mark));
+    if (&one != but && one.is_stopped_.load(base::acquire)) {
+      farthest = std::max(farthest, one.reach_);
     }
-    link = outer.outer_link_;
+    link = one.outer_link_;
   }
   return farthest;
 }
 
-// All children have ended; others may still call `cancel`, and `spawn` into a scope that is an object.
-void scope::settle(std::exception_ptr of_the_body) {
-  if (link_at_ != nullptr) {
+// Whether the waits of the scope's tasklet would throw without this scope too.
+bool scope::is_owner_stopped_by_others() const noexcept {
+  if (owner_ == nullptr || !owner_->is_cancelled()) {
+    return false;
+  }
+  const std::uint16_t now = owner_->cancel_.load(base::relaxed);
+  const std::uint16_t without = detail::cancel::with_reach(now, reach_of_stopped(*owner_, this));
+  return (detail::cancel::settled(without) & detail::cancel::stop) != 0;
+}
+
+// Takes the scope's own hold on its tasklet back. At a join the scope goes on: its tasklet is still inside of it, and a
+// deadline that has passed still stands.
+//
+// Returns   whether the tasklet's waits had been ended by whatever it was inside of.
+bool scope::let_go_of_owner(at_end what) noexcept {
+  const bool was_told = is_stopped_.load(base::acquire) || (owner_ != nullptr && owner_->is_cancelled());
+  if (what == at_end::yes && link_at_ != nullptr) {
     *std::exchange(link_at_, nullptr) = outer_link_;
   }
-  if (is_stopped_.load(base::acquire)) {
-    is_stopped_.store(false, base::release);
-    detail::forgive_scope(*owner_, [](void* self) { return static_cast<scope*>(self)->reach_of_outer(); }, this);
+  bool lets_go = false;
+  {
+    const std::lock_guard guard(lock_);
+    lets_go = is_stopped_.load(base::relaxed) && (what == at_end::yes || !deadline_has_passed_);
+    if (lets_go) {
+      is_stopped_.store(false, base::release);
+    }
   }
-  const bool body_stopped = of_the_body != nullptr && detail::is_cancellation(of_the_body);
+  if (lets_go) {
+    detail::forgive_scope(
+        *owner_, [](void* self) { return reach_of_stopped(*static_cast<detail::tasklet*>(self), nullptr); }, owner_);
+  }
+  return was_told;
+}
+
+// All children have ended; others may still call `cancel`, and `spawn` into a scope that is an object.
+void scope::settle(at_end what, std::exception_ptr of_the_body) {
+  const bool was_told = let_go_of_owner(what);
+  const bool body_stopped = of_the_body != nullptr && was_told && detail::is_cancellation(of_the_body);
   bool was_cut_short = body_stopped;
   bool has_passed = false;
+  bool is_inside_passed = false;
   bool has_failures = false;
   {
     const std::lock_guard guard(lock_);
     has_failures = first_failure_.error != nullptr;
     was_cut_short = std::exchange(somebody_stopped_, false) || was_cut_short;
-    has_passed = children_are_told_ = deadline_has_passed_;
+    has_passed = deadline_has_passed_;
+    is_inside_passed = outer_has_passed_;
+    children_are_told_ = has_passed || is_inside_passed;
   }
   std::vector<std::exception_ptr> errors;
+  const auto keep = [&errors](std::exception_ptr error) {
+    if (std::find(errors.begin(), errors.end(), error) ==
+        errors.end()) {  // who joined a child that failed threw its error too
+      errors.push_back(std::move(error));
+    }
+  };
+  if (of_the_body != nullptr && !body_stopped) {
+    keep(of_the_body);
+  }
   if (has_failures) {
     for (auto& failed : take_failures()) {
-      errors.push_back(std::move(failed.error));
+      keep(std::move(failed.error));
     }
-  }
-  if (of_the_body != nullptr && !body_stopped &&
-      std::find(errors.begin(), errors.end(), of_the_body) ==
-          errors.end()) {  // it may have joined the child that failed
-    errors.insert(errors.begin(), std::move(of_the_body));
   }
   if (errors.size() == 1) {
     std::rethrow_exception(errors.front());
@@ -327,7 +397,7 @@ void scope::settle(std::exception_ptr of_the_body) {
   if (!errors.empty()) {
     throw scope_failed(std::move(errors));
   }
-  if (was_cut_short && owner_ != nullptr && owner_->is_cancelled()) {
+  if (was_cut_short && (is_inside_passed || is_owner_stopped_by_others())) {
     throw cancelled();
   }
   if (was_cut_short && has_passed) {

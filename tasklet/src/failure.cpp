@@ -6,6 +6,7 @@
 #include <martlet/base/fork.hpp>
 #include <martlet/base/spin_lock.hpp>
 #include <martlet/tasklet/errors.hpp>
+#include <martlet/tasklet/tasklet.hpp>
 
 namespace martlet::detail {
 namespace {
@@ -33,6 +34,11 @@ bool is_cancellation(const std::exception_ptr& error) {
   } catch (...) {
     return false;
   }
+}
+
+bool has_stopped(const tasklet& who, const std::exception_ptr& error) {
+  return (who.cancel_.load(base::relaxed) & cancel::asked) != 0 &&
+         is_cancellation(error);  // it is over: nobody asks any more
 }
 
 std::string text_of(const std::exception_ptr& error) {
@@ -81,9 +87,6 @@ void failure_listener::tell(const host* there, const std::exception_ptr& error, 
 }
 
 void failure_listener::report(const hears& how, const std::exception_ptr& error, site spawned_at) noexcept {
-  if (is_cancellation(error)) {
-    return;
-  }
   if (how) {
     how(error, spawned_at);
     return;

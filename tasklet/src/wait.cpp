@@ -66,6 +66,10 @@ void finish_root_as(tasklet* who, Error error) noexcept {
     owner = place->of;
   }
   [[maybe_unused]] const site where = who->site_;
+  [[maybe_unused]] bool stopped = false;
+  if constexpr (failed) {
+    stopped = has_stopped(*who, error);
+  }
   tasklet* joiner = nullptr;
   who->lock_.lock();
   if (place != nullptr) {
@@ -75,7 +79,7 @@ void finish_root_as(tasklet* who, Error error) noexcept {
   [[maybe_unused]] bool is_for_owner = true;
   if constexpr (failed) {
     is_for_owner = detached || owner->keeps_errors();
-    who->owes_error_ = !is_for_owner;
+    who->owes_error_ = !is_for_owner && !stopped;
     if (!is_for_owner) {
       error = nullptr;  // it is the joiner's alone from now on, and ends where the joiner wants
     }
@@ -95,7 +99,9 @@ void finish_root_as(tasklet* who, Error error) noexcept {
     }
   }
   if constexpr (failed) {
-    if (is_for_owner) {
+    if (is_for_owner && stopped) {
+      owner->child_stopped();
+    } else if (is_for_owner) {
       owner->child_failed(std::move(error), detached, where);
     }
   }
@@ -346,7 +352,15 @@ void refuse_second_join() noexcept {
   base::fatal("a handle was joined while another tasklet already waits in its join: join a tasklet once");
 }
 
-void refuse_join_after_fork() {
+void refuse_join_of_itself() noexcept {
+  base::fatal("a tasklet joined its own handle, and would wait for its own end: return the result instead");
+}
+
+void refuse_join(const tasklet& who) {
+  if (who.joiner_ == &who) {
+    throw misuse("join: the tasklet spawned at " + who.site_.text() +
+                 " was joined before, and its result moved out; join once, and keep what it gives");
+  }
   throw misuse(
       "join: this is the child of a fork, and the tasklet stayed in the parent, where alone it goes on; join it there, and "
       "spawn in a martlet::scheduler of the child's own");

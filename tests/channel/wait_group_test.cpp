@@ -90,6 +90,10 @@ TEST_SUITE("wait_group") {
     CHECK(thrown_by<misuse>([&] { pieces.add(-2); }) ==
           "wait_group: -2 was added to 1 open pieces; call add before the work begins and done once for each piece");
     CHECK(pieces.count() == 1);
+    CHECK(
+        thrown_by<misuse>([] { const wait_group negative(static_cast<std::size_t>(-1)); }) ==
+        "wait_group: made with 18446744073709551615 pieces; at most 9223372036854775807 are possible (was it a negative "
+        "number?)");
     CHECK_THROWS_AS(pieces.add(PTRDIFF_MAX), misuse);
     CHECK(pieces.count() == 1);
     pieces.done();

@@ -215,6 +215,41 @@ TEST_SUITE("in_scope") {
     CHECK(ended == 1);
   }
 
+  TEST_CASE("one that ends with the cancel of another, which nobody had asked to stop, is one, and is told once") {
+    scheduler pool(2);
+    auto sleeper = pool.spawn([]() -> task<> { co_await martlet::sleep_for(1h); });
+    counter stopped{0};
+    auto of_scope = pool.spawn([&]() -> task<bool> {
+      try {
+        co_await in_scope([&](scope& s) -> task<> {
+          s.spawn([&]() -> task<> { co_await sleeper.join(); });
+          s.spawn(sleeps(stopped));
+          co_return;
+        });
+        co_return false;
+      } catch (const cancelled&) {
+        co_return true;
+      }
+    });
+    REQUIRE(eventually([&] { return of_scope.state() == martlet::status::blocked; }));
+    sleeper.cancel();
+    CHECK(pool.block_on(std::move(of_scope)));
+    CHECK(stopped == 1);
+    const std::string what = pool.block_on([]() -> task<std::string> {
+      try {
+        co_await in_scope([](scope& s) -> task<> {
+          auto first = s.spawn(fails("once"));
+          s.spawn([](martlet::handle<> other) -> task<> { co_await other.join(); }(std::move(first)));
+          co_return;
+        });
+      } catch (const std::exception& e) {
+        co_return e.what();
+      }
+      co_return "nothing";
+    }());
+    CHECK(what == "once");
+  }
+
   TEST_CASE("cancel stops all that is inside, and what is spawned afterwards") {
     scheduler pool(2);
     counter stopped{0};

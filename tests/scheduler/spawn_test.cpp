@@ -269,6 +269,24 @@ TEST_SUITE("misuse") {
     }
   }
 
+  TEST_CASE("a tasklet that joins itself stops the program") {
+    const auto end = in_child([] {
+      scheduler pool(1);
+      handle<> self;
+      martlet::base::atomic<bool> is_there{false};
+      self = pool.spawn([&]() -> task<> {
+        while (!is_there) {
+          co_await martlet::yield();
+        }
+        co_await self.join();
+      });
+      is_there = true;
+      std::this_thread::sleep_for(std::chrono::seconds(30));
+    });
+    CHECK(end.was_aborted());
+    CHECK(end.said("a tasklet joined its own handle"));
+  }
+
   TEST_CASE("a second join beside the first stops the program") {
     const auto end = in_child([] {
       scheduler pool(1);

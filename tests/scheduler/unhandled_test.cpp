@@ -122,6 +122,22 @@ TEST_SUITE("on_unhandled") {
     CHECK(heard.all().empty());
   }
 
+  TEST_CASE("it hears of one that ended with the cancel of another, which nobody had asked to stop") {
+    reports heard;
+    scheduler pool(heard.options());
+    auto sleeper = pool.spawn([]() -> task<> { co_await martlet::sleep_for(1h); });
+    flag is_cancelled{false};
+    pool.spawn([](martlet::handle<>& other, flag& told) -> task<> {
+      while (!told) {
+        co_await martlet::yield();
+      }
+      co_await other.join();
+    }(sleeper, is_cancelled));
+    sleeper.cancel();
+    is_cancelled = true;
+    CHECK(eventually([&] { return heard.all().size() == 1; }));
+  }
+
   TEST_CASE("a failure that nobody joins cancels nobody else") {
     reports heard;
     scheduler pool(heard.options());

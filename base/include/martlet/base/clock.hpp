@@ -26,7 +26,7 @@ instant after(instant start, std::chrono::duration<Rep, Period> wait) noexcept {
   if (sum >= static_cast<long double>(never)) {
     return never;
   }
-  return sum <= 0 ? 0 : static_cast<instant>(sum);
+  return sum > 0 ? static_cast<instant>(sum) : 0;  // what is no number has passed
 }
 
 /// Reads a counter that is good for comparing short spans and for nothing else.

@@ -158,7 +158,8 @@ class [[nodiscard("await it")]] receive_operation final : public case_operation<
 /// for (std::string line : lines) { ... }                 // the same, in a fiber or on a thread
 /// ```
 ///
-/// `T` moves without throwing; moving it is the only code of yours that runs under the channel's lock. Destroy a channel
+/// `T` moves without throwing. Moving it, and destroying what a value in the buffer was moved from, is the only code of
+/// yours that runs under the channel's lock, besides what `visit` is given: it must not use the channel. Destroy a channel
 /// when nobody waits in it; otherwise the program is stopped.
 ///
 /// Threads   any.
@@ -175,10 +176,10 @@ class channel {
   /// Takes     how many values it holds that nobody has received yet.
   /// Throws    std::bad_alloc.
   explicit channel(std::size_t capacity = 0) : core_(capacity) {
-    detail::mark_as_channel(slot());
     if (capacity != 0) {
       core_->buffer = std::allocator<T>().allocate(capacity);
     }
+    detail::mark_as_channel(slot());
   }
   channel(const channel&) = delete;
   channel& operator=(const channel&) = delete;
@@ -241,7 +242,7 @@ class channel {
   }
 
   /// Shows each value that lies in the buffer to `see`, the oldest first, while the channel is locked: for garbage
-  /// collectors, which have to know what a channel keeps alive. Never suspends.
+  /// collectors, which have to know what a channel keeps alive. `see` must not use the channel. Never suspends.
   template <class See>
   void visit(See see) const {
     const std::lock_guard guard(core_->lock_);

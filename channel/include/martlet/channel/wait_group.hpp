@@ -55,8 +55,9 @@ class [[nodiscard("await it")]] wait_group_wait final : public case_operation<wa
 /// Threads   any.
 class wait_group {
  public:
-  /// Takes     how many pieces there are at first. Throws std::bad_alloc.
-  explicit wait_group(std::size_t count = 0) : core_(count) {}
+  /// Takes     how many pieces there are at first.
+  /// Throws    misuse for more than PTRDIFF_MAX; std::bad_alloc.
+  explicit wait_group(std::size_t count = 0);
   wait_group(const wait_group&) = delete;
   wait_group& operator=(const wait_group&) = delete;
   ~wait_group();

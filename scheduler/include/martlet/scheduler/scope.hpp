@@ -75,7 +75,11 @@ void refuse_blocking_scope_in_coroutine() noexcept;
 /// `in_scope` runs a function inside a scope: then all of this holds for the function's own waits too, and it is the one
 /// way for a coroutine, since a destructor cannot await. In a fiber or on a plain thread a scope can also be an object:
 /// `join` waits for the children, and so does the destructor, which cancels them first when an exception passes by. An
-/// object does not end the waits of its own tasklet: that one hears of a failure when it joins.
+/// object does not end the waits of its own tasklet: that one hears of a failure when it joins. It is the tasklet's that made
+/// it, which joins and destroys it; one that a plain thread made is for plain threads.
+///
+/// A deadline reaches the children of all scopes inside at its time. A cancel and an error reach those of a scope inside of
+/// a child, or of the function that `in_scope` runs, as soon as that one waits outside of any shield.
 ///
 /// ```cpp
 /// martlet::scope both(pool, 2s);
@@ -128,7 +132,8 @@ class scope final : private detail::scope_base, private detail::wait_core {
   /// deadline has passed. For fibers and threads, in one place at a time.
   ///
   /// Throws    the error of the child that failed, scope_failed when several did; deadline_passed when its deadline ended
-  ///           something; cancelled when its tasklet was asked to stop, which stops the children too.
+  ///           something; cancelled when its tasklet was asked to stop, which stops the children too; misuse when another
+  ///           tasklet than the one that made the scope calls.
   /// Suspends  until all have ended, also when it is cancelled.
   void join();
 
@@ -150,9 +155,11 @@ class scope final : private detail::scope_base, private detail::wait_core {
 
   std::uintptr_t child_began(detail::tasklet& who) override;
   void child_failed(std::exception_ptr failure, bool detached, site where) noexcept override;
+  void child_stopped() noexcept override;
   void child_ended(detail::host& here, detail::membership* place) noexcept override;
   const detail::tasklet* parent() const noexcept override { return owner_; }
   std::uintptr_t outer_link() const noexcept override { return outer_link_; }
+  base::instant limit() const noexcept override { return limit_; }
 
   std::uintptr_t child_began_slowly(detail::tasklet& who);
   std::uintptr_t seat(detail::membership& place, detail::tasklet& who) noexcept;
@@ -166,13 +173,18 @@ class scope final : private detail::scope_base, private detail::wait_core {
   void body_failed() noexcept { stop(whom::children); }
   bool have_ended(at_end what) noexcept;
   bool is_over() noexcept { return have_ended(at_end::yes); }
-  std::uint16_t reach_of_outer() const noexcept;
+  static base::instant limit_around(detail::tasklet& self) noexcept;
+  static std::uint16_t reach_of_stopped(detail::tasklet& self, const scope* but) noexcept;
+  bool is_owner_stopped_by_others() const noexcept;
   std::vector<detail::failed_child> take_failures();
-  void settle(std::exception_ptr of_the_body);
+  bool let_go_of_owner(at_end what) noexcept;
+  void settle(at_end what, std::exception_ptr of_the_body);
 
   detail::run_queue* queue_;
   detail::tasklet* owner_;  // whose scope it is; null: a plain thread's
   const detail::scope_kind kind_;
+  bool is_limited_outside_ = false;  // the earliest deadline is that of a scope around it
+  base::instant limit_;              // the earliest deadline of all that it is inside of, up to a shield
   const int uncaught_;
   std::uint16_t reach_ = 1;            // detail::cancel
   std::uintptr_t* link_at_ = nullptr;  // where its tasklet keeps the link to it
@@ -181,7 +193,8 @@ class scope final : private detail::scope_base, private detail::wait_core {
   // All below under the lock.
   bool children_are_told_ = false;    // to stop
   bool somebody_stopped_ = false;     // a child ended as cancelled
-  bool deadline_has_passed_ = false;  // while something was inside
+  bool deadline_has_passed_ = false;  // its own, while something was inside
+  bool outer_has_passed_ = false;     // the same of one around it
   std::size_t open_ = 0;
   detail::wait_node* waiter_ = nullptr;
   detail::failed_child first_failure_;
@@ -211,7 +224,7 @@ R run_in_scope(deadline limit, F body) {
   while (!children.is_over()) {
     co_await scope_wait(children);
   }
-  children.settle(std::move(error));
+  children.settle(scope::at_end::yes, std::move(error));
   co_return result.take();
 }
 
@@ -236,7 +249,7 @@ auto call_in_scope(deadline limit, F& body) -> std::invoke_result_t<F&, scope&> 
     scope_wait end(children);
     martlet::await(end);
   }
-  children.settle(std::move(error));
+  children.settle(scope::at_end::yes, std::move(error));
   return result.take();
 }
 

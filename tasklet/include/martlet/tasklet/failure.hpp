@@ -11,12 +11,16 @@
 namespace martlet::detail {
 
 struct host;
+struct tasklet;
 
 /// Returns   what an exception says of itself.
 std::string text_of(const std::exception_ptr& error);
 
-/// Returns   whether it says only that a tasklet was asked to stop.
+/// Returns   whether it says only that a tasklet was asked to stop: this one, or another one that it joined.
 bool is_cancellation(const std::exception_ptr& error);
+
+/// Returns   whether `who` ended with `error` because it had been asked to stop: that is no failure.
+bool has_stopped(const tasklet& who, const std::exception_ptr& error);
 
 /// What a tasklet threw, and where it came from.
 struct failed_child {
@@ -38,7 +42,7 @@ class failure_listener {
 
   virtual bool owns(const host* there) const noexcept = 0;
 
-  /// Tells this one. That a tasklet was asked to stop, and did, is no failure.
+  /// Tells this one.
   void hear(const std::exception_ptr& error, site spawned_at) const noexcept { report(*how_, error, spawned_at); }
 
   /// Tells the listener that owns `there`, or stderr when none does any more.

@@ -40,14 +40,17 @@ inline void detach(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)
 }
 
 [[noreturn]] void refuse_second_join() noexcept;
+[[noreturn]] void refuse_join_of_itself() noexcept;
 [[noreturn]] void refuse_empty_handle() noexcept;
 
 /// Throws `misuse` when `who` stayed in the parent of a forked process: nothing else that was spawned is `created`
 /// (frame_pool::abandon).
-[[noreturn]] void refuse_join_after_fork();
+///
+/// And when its result was taken before.
+[[noreturn]] void refuse_join(const tasklet& who);
 inline void require_joinable(const tasklet& who) {
-  if (tasklet::tag_of(who.word_.load(base::relaxed)) == tag::created) [[unlikely]] {
-    refuse_join_after_fork();
+  if (who.joiner_ == &who || tasklet::tag_of(who.word_.load(base::relaxed)) == tag::created) [[unlikely]] {
+    refuse_join(who);
   }
 }
 
@@ -65,6 +68,9 @@ class wait_for_end : public case_operation<Derived> {
   void link() noexcept {
     if (child_->joiner_ != nullptr) {
       refuse_second_join();
+    }
+    if (this->owner->root() == child_) [[unlikely]] {
+      refuse_join_of_itself();
     }
     child_->joiner_ = static_cast<wait_node*>(this);
     this->next = this;
@@ -86,6 +92,7 @@ class [[nodiscard("await it")]] join_operation final : public wait_for_end<join_
 
   T result() {
     this->child_->owes_error_ = false;
+    this->child_->joiner_ = this->child_;
     return static_cast<outcome<T>*>(this->child_)->take();
   }
 };
@@ -143,8 +150,8 @@ class handle {
   /// Waits until the tasklet has ended. Join a tasklet once: its value is moved out.
   ///
   /// Returns   what it returned.
-  /// Throws    what it threw; `cancelled` when the waiting tasklet was cancelled first; misuse at once when the tasklet
-  ///           stayed in the parent of a forked process.
+  /// Throws    what it threw; `cancelled` when the waiting tasklet was cancelled first; misuse at once when it was joined
+  ///           before, or stayed in the parent of a forked process.
   /// Suspends  until the end; resumed by the worker that ran the tasklet.
   detail::join_operation<T> join() {
     detail::require_joinable(child());

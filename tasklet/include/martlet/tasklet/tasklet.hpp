@@ -5,6 +5,7 @@
 #include <exception>
 
 #include <martlet/base/atomic.hpp>
+#include <martlet/base/clock.hpp>
 #include <martlet/base/spin_lock.hpp>
 #include <martlet/tasklet/site.hpp>
 
@@ -160,7 +161,8 @@ struct tasklet : wait_core {
     base::atomic<std::uintptr_t> word_;
   };
   std::uintptr_t link_ = 0;  // root: the leaf | 1, or its owner; child: the root's link before it
-  void* joiner_ = nullptr;   // root: the wait_node of who joins, under the lock; child: who awaits it
+  void* joiner_ =
+      nullptr;  // root: the wait_node of who joins, under the lock, and itself once joined; child: who awaits it
   union {
     base::atomic<host*> host_;  // where it runs or ran last; written before it is resumed
   };
@@ -266,6 +268,9 @@ class scope_base {
   /// Takes     the failure; where the child was spawned; whether nobody holds a handle that could still show it.
   virtual void child_failed(std::exception_ptr failure, bool detached, site where) noexcept = 0;
 
+  /// Says that a child threw `cancelled` because it had been asked to stop, which is no failure.
+  virtual void child_stopped() noexcept {}
+
   /// Says that a child ended, and that its place is free, null if it had none; the last touch of the scope by that child.
   virtual void child_ended(host& here, membership* place) noexcept = 0;
 
@@ -274,6 +279,9 @@ class scope_base {
 
   /// Returns   the tasklet whose scope it is, null when it is no tasklet's.
   virtual const tasklet* parent() const noexcept { return nullptr; }
+
+  /// Returns   when everything inside is cancelled; `never` when there is no such time.
+  virtual base::instant limit() const noexcept { return base::never; }
 
   /// Returns   the link that its tasklet had before it was inside of this scope.
   virtual std::uintptr_t outer_link() const noexcept { return 0; }
