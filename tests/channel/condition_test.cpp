@@ -292,6 +292,27 @@ TEST_SUITE("condition") {
     CHECK(went_on == count);
   }
 
+  TEST_CASE("a notice for one who was just cancelled goes to the next") {
+    scheduler pool(1);
+    mutex door;
+    condition changed;
+    const auto waits = [&]() -> task<> {
+      auto held = co_await door.acquire();
+      co_await changed.wait(held);
+    };
+    auto oldest = pool.spawn(waits);
+    REQUIRE(eventually([&] { return oldest.state() == martlet::status::blocked; }));
+    auto next = pool.spawn(waits);
+    REQUIRE(eventually([&] { return next.state() == martlet::status::blocked; }));
+    pool.block_on(pool.spawn([&] {  // the only worker runs this: the oldest still stands in the list
+      oldest.cancel();
+      changed.notify_one();
+      next.cancel();  // ends only a wait that had no notice
+    }));
+    CHECK_THROWS_AS(pool.block_on(std::move(oldest)), martlet::cancelled);
+    CHECK_NOTHROW(pool.block_on(std::move(next)));
+  }
+
   TEST_CASE("a predicate that throws ends the wait with the mutex held") {
     scheduler pool(1);
     mutex door;

@@ -245,6 +245,32 @@ TEST_SUITE("mutex") {
     MESSAGE("had ", had, ", not had ", not_had);
   }
 
+  TEST_CASE("an unlock passes over one who was just cancelled") {
+    scheduler pool(1);
+    mutex door;
+    martlet::event may_unlock;
+    const auto waits = [&]() -> task<> { const auto held = co_await door.acquire(); };
+    martlet::handle<> oldest;
+    martlet::handle<> next;
+    auto holder = pool.spawn([&] {
+      std::unique_lock held(door);
+      await(may_unlock.wait());
+      oldest.cancel();
+      held.unlock();  // the only worker runs this: the oldest still stands in the list
+      next.cancel();  // ends only a wait that was not given the mutex
+    });
+    REQUIRE(eventually([&] { return holder.state() == martlet::status::blocked; }));
+    oldest = pool.spawn(waits);
+    REQUIRE(eventually([&] { return oldest.state() == martlet::status::blocked; }));
+    next = pool.spawn(waits);
+    REQUIRE(eventually([&] { return next.state() == martlet::status::blocked; }));
+    may_unlock.set();
+    await(holder.join());
+    CHECK_THROWS_AS(pool.block_on(std::move(oldest)), martlet::cancelled);
+    CHECK_NOTHROW(pool.block_on(std::move(next)));
+    CHECK(door.try_acquire().owns_lock());
+  }
+
   TEST_CASE("a tasklet that takes it again and again lets others run, and holds it for none of that time") {
     scheduler pool(1);
     for (const bool is_fiber : {false, true}) {

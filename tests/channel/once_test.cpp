@@ -121,6 +121,36 @@ TEST_SUITE("once") {
     CHECK(opened.is_done());
   }
 
+  TEST_CASE("a failed call passes over a caller who was just cancelled") {
+    scheduler pool(1);
+    once opened;
+    martlet::event may_fail;
+    int calls = 0;
+    martlet::handle<> oldest;
+    martlet::handle<> next;
+    auto caller = pool.spawn([&] {
+      const auto fails = [&] {
+        await(may_fail.wait());
+        oldest.cancel();
+        throw std::runtime_error("failed");
+      };
+      CHECK_THROWS_AS(opened.call(fails),
+                      std::runtime_error);  // the only worker runs this: the oldest still stands there
+      next.cancel();                        // ends only a wait that was not given the call
+    });
+    REQUIRE(eventually([&] { return caller.state() == martlet::status::blocked; }));
+    oldest = pool.spawn([&] { opened.call([] {}); });
+    REQUIRE(eventually([&] { return oldest.state() == martlet::status::blocked; }));
+    next = pool.spawn([&] { opened.call([&] { ++calls; }); });
+    REQUIRE(eventually([&] { return next.state() == martlet::status::blocked; }));
+    may_fail.set();
+    await(caller.join());
+    CHECK_THROWS_AS(pool.block_on(std::move(oldest)), martlet::cancelled);
+    CHECK_NOTHROW(pool.block_on(std::move(next)));
+    CHECK(calls == 1);
+    CHECK(opened.is_done());
+  }
+
   TEST_CASE("try_call calls when nobody does, and wait only waits") {
     scheduler pool(2);
     once opened;
