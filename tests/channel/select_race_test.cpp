@@ -1,5 +1,6 @@
 #include <martlet/channel/select.hpp>
 
+#include <chrono>
 #include <memory>
 #include <utility>
 
@@ -15,7 +16,53 @@ using martlet::channel;
 using martlet::scheduler;
 using martlet::task;
 
+// What nobody completes.
+struct never : martlet::detail::wait_core {
+  martlet::detail::wait_list waiters;
+};
+
+// A wait for that, which stops its scope after a select has looked whether its tasklet is cancelled, and before the select
+// says that it waits.
+class stops_its_scope final : public martlet::detail::case_operation<stops_its_scope> {
+ public:
+  stops_its_scope(never& in, martlet::scope& stopped) noexcept : in_(&in), stopped_(&stopped) {}
+
+  martlet::detail::wait_core& core() noexcept { return *in_; }
+  bool try_now(martlet::detail::tasklet*&) noexcept {
+    stopped_->cancel();
+    return false;
+  }
+  void link() noexcept { in_->waiters.push_back(*this); }
+  void unlink() noexcept { martlet::detail::wait_list::unlink(*this); }
+  void result() const noexcept {}
+
+ private:
+  never* in_;
+  martlet::scope* stopped_;
+};
+
 TEST_SUITE("select under race") {
+  TEST_CASE("a cancel that comes while it enters its cases ends it") {
+    scheduler pool(1);
+    never nothing;
+    channel<int> c;
+    const auto run = [&](auto make) {
+      const auto as_coroutine = [&]() -> task<> {
+        co_await martlet::in_scope([&](martlet::scope& in) -> task<> { static_cast<void>(co_await make(in)); });
+      };
+      CHECK_THROWS_AS(pool.block_on(as_coroutine()), martlet::cancelled);
+      const auto as_fiber = [&] {
+        martlet::in_scope([&](martlet::scope& in) { static_cast<void>(martlet::await(make(in))); });
+      };
+      CHECK_THROWS_AS(pool.block_on(pool.spawn(as_fiber)), martlet::cancelled);
+    };
+    run([&](martlet::scope& in) {
+      return martlet::select(stops_its_scope(nothing, in), c.receive(), martlet::sleep_for(std::chrono::seconds(2)));
+    });
+    run([&](martlet::scope& in) { return martlet::within(std::chrono::seconds(2), stops_its_scope(nothing, in)); });
+    CHECK(c.balance() == 0);
+  }
+
   TEST_CASE("no message is lost or doubled, whoever wins: partner, limit, cancel or close") {
     for (const int workers : {1, 2, 4}) {
       for (const std::size_t room : {0U, 3U}) {
