@@ -201,6 +201,71 @@ TEST_SUITE("in_scope") {
     }()) == 3);
   }
 
+  TEST_CASE("the end of a scope that was stopped does not take back that one around it was") {
+    scheduler pool(1);
+    for (const bool is_inner_first : {false, true}) {
+      bool is_heard = false;
+      pool.block_on([](bool inner_first, bool& heard) -> task<> {
+        try {
+          co_await in_scope([&](scope& outer) -> task<> {
+            co_await in_scope([&](scope&) -> task<> {  // not stopped itself
+              co_await in_scope([&](scope& inner) -> task<> {
+                (inner_first ? inner : outer).cancel();
+                (inner_first ? outer : inner).cancel();
+                co_return;
+              });
+            });
+            try {
+              co_await martlet::yield();
+            } catch (const cancelled&) {
+              heard = true;
+              throw;
+            }
+          });
+        } catch (const cancelled&) {}
+        co_await martlet::yield();  // outside of them all it goes on
+      }(is_inner_first, is_heard));
+      CHECK(is_heard);
+    }
+  }
+
+  TEST_CASE("of the stopped scopes around it the one that was made behind most shields counts, as long as it lasts") {
+    scheduler pool(1);
+    std::string seen;
+    pool.block_on([](std::string& log) -> task<> {
+      const auto look = [&log](const char* where) -> task<> {
+        try {
+          co_await martlet::yield();
+          log += std::string(where) + " goes on, ";
+        } catch (const cancelled&) {
+          log += std::string(where) + " ends, ";
+        }
+      };
+      try {
+        co_await in_scope([&](scope& outer) -> task<> {
+          {
+            const martlet::shield undisturbed;
+            co_await in_scope([&](scope& middle) -> task<> {
+              co_await in_scope([&](scope& inner) -> task<> {
+                outer.cancel();
+                middle.cancel();
+                inner.cancel();
+                co_await look("inner");
+              });
+              co_await look("middle");
+              const martlet::shield another;
+              co_await look("behind both");
+            });
+            co_await look("behind one");
+          }
+          co_await look("outer");
+        });
+      } catch (const cancelled&) {}
+      co_await look("outside");
+    }(seen));
+    CHECK(seen == "inner ends, middle ends, behind both goes on, behind one goes on, outer ends, outside goes on, ");
+  }
+
   TEST_CASE("a child that was asked to stop is no failure") {
     scheduler pool(2);
     counter ended{0};

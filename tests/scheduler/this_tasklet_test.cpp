@@ -69,6 +69,31 @@ TEST_SUITE("this_tasklet") {
     of_thread.join();
   }
 
+  TEST_CASE("inside scopes of its own a tasklet has the same parent, and is that of the children there") {
+    scheduler pool(1);
+    pool.block_on([]() -> task<> {
+      const tasklet_id me = this_tasklet::id();
+      co_await martlet::in_scope([me](scope& s) -> task<> {
+        CHECK(this_tasklet::parent() == tasklet_id());
+        co_await s
+            .spawn([me]() -> task<> {
+              const tasklet_id child = this_tasklet::id();
+              co_await martlet::in_scope([me, child](scope&) -> task<> {
+                CHECK(this_tasklet::parent() == me);
+                co_await martlet::in_scope([me, child](scope& inner) -> task<> {
+                  CHECK(this_tasklet::parent() == me);
+                  const auto told = co_await inner.spawn([] { return this_tasklet::parent(); }).join();
+                  CHECK(told == child);
+                });
+              });
+              CHECK(this_tasklet::parent() == me);
+            })
+            .join();
+        co_await s.spawn([me] { martlet::in_scope([me](scope&) { CHECK(this_tasklet::parent() == me); }); }).join();
+      });
+    }());
+  }
+
   TEST_CASE("a name is seen from outside until the end, and is cut at 31 bytes") {
     scheduler pool(2);
     counter named{0};
