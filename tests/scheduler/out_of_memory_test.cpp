@@ -91,6 +91,43 @@ TEST_SUITE("out of memory") {
     CHECK(end.exited_with(42));
   }
 
+  TEST_CASE("a child for which its scope has no room is refused, and its place among the tasklets is free again") {
+    if constexpr (is_watched) {
+      return;
+    }
+    const auto end = in_child([]() noexcept {
+      scheduler pool({.workers = 1, .most_tasklets = 6});
+      pool.block_on(number(1));  // what this thread needs for a wait is there
+      const bool is_right = pool.block_on([]() -> task<bool> {
+        std::vector<task<int>> children;
+        for (int i = 0; i < 6; ++i) {
+          children.push_back(number(i));  // their frames, as long as there is memory
+        }
+        co_return co_await martlet::in_scope([&children](martlet::scope& in) -> task<bool> {
+          eat_all();
+          try {
+            for (;;) {
+              martlet::detail::roster::make_block();
+            }
+          } catch (const std::bad_alloc&) {}
+          for (int i = 0; i < 4; ++i) {
+            in.spawn(std::move(children[static_cast<std::size_t>(i)]));  // the scope has room for these itself
+          }
+          bool is_refused = false;
+          try {
+            in.spawn(std::move(children[4]));
+          } catch (const std::bad_alloc&) {
+            is_refused = true;
+          }
+          const int last = co_await martlet::spawn(std::move(children[5])).join();
+          co_return last == 5 && is_refused;
+        });
+      }());
+      ::_exit(is_right ? 42 : 43);
+    });
+    CHECK(end.exited_with(42));
+  }
+
   TEST_CASE("a frame for which there is no room throws bad_alloc at the call, and the scheduler goes on") {
     if constexpr (is_watched) {
       return;

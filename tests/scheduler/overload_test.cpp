@@ -111,6 +111,35 @@ TEST_SUITE("a limit on tasklets") {
     CHECK_THROWS_AS(pool.spawn(sleeps()), overloaded);
   }
 
+  TEST_CASE("a place is given back when what is spawned cannot be moved there") {
+    struct immovable_when_asked {
+      immovable_when_asked() = default;
+      immovable_when_asked(const immovable_when_asked&) = default;
+      immovable_when_asked(immovable_when_asked&& other) : is_asked(other.is_asked) {
+        if (is_asked) {
+          throw std::runtime_error("moved");
+        }
+      }
+      void operator()() const {}
+      bool is_asked = false;
+    };
+    scheduler pool({.workers = 1, .most_tasklets = 2});
+    const auto check = [&](auto into) {
+      immovable_when_asked function;
+      function.is_asked = true;
+      CHECK_THROWS_AS(into(function), std::runtime_error);
+      CHECK_THROWS_AS(into(function), std::runtime_error);
+      function.is_asked = false;
+      auto entered = into(function);
+      REQUIRE(entered);
+      pool.block_on(std::move(*entered));
+    };
+    check([&](auto& function) { return pool.try_spawn(function); });
+    scope here(pool);
+    check([&](auto& function) { return here.try_spawn(function); });
+    here.join();
+  }
+
   TEST_CASE("many threads never get more places than there are") {
     counter inside{0};
     counter most{0};
