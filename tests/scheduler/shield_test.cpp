@@ -9,6 +9,7 @@
 #include <martlet/scheduler.hpp>
 
 #include "eventually.hpp"
+#include "in_child.hpp"
 #include "scale.hpp"
 
 namespace {
@@ -113,6 +114,27 @@ TEST_SUITE("shield") {
     }
     CHECK(wrong == 0);
     CHECK(stopped == rounds);
+  }
+
+  TEST_CASE("63 of them are behind one another, and one more stops the program with a sentence") {
+    const auto nests = [](int depth) {
+      scheduler pool(1);
+      pool.block_on(pool.spawn([depth] {
+        const auto raise = [](auto& self, int more) -> void {
+          const shield one;
+          if (more > 1) {
+            self(self, more - 1);
+          } else {
+            martlet::await(martlet::yield());
+          }
+        };
+        raise(raise, depth);
+      }));
+    };
+    CHECK(in_child([&] { nests(63); }).exited_with(0));
+    const auto end = in_child([&] { nests(64); });
+    CHECK(end.was_aborted());
+    CHECK(end.said("martlet: a tasklet stands behind more than 63 shields: one is enough for all that it calls"));
   }
 
   TEST_CASE("on a plain thread it does nothing") {
