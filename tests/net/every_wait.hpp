@@ -18,6 +18,7 @@
 
 #include "crew.hpp"
 #include "eventually.hpp"
+#include "scale.hpp"
 
 /// One table for everything that waits: how each wait ends, whoever waits and whoever wakes.
 namespace martlet::testing {
@@ -25,12 +26,13 @@ namespace martlet::testing {
 /// How a wait ended.
 enum class ending { done, cancelled, late, closed };
 
-inline const char* text_of(ending of) {
+// As strings: of a pointer the test would tell the address.
+inline std::string text_of(ending of) {
   constexpr const char* names[] = {"done", "cancelled", "late", "closed"};
   return names[static_cast<int>(of)];
 }
 
-inline const char* text_of(actor of) {
+inline std::string text_of(actor of) {
   constexpr const char* names[] = {"a coroutine", "a fiber", "a thread"};
   return names[static_cast<int>(of)];
 }
@@ -42,9 +44,13 @@ enum class fate {
   is_cancelled_before_at_once,  // where it would not
   is_cancelled_during,
   is_cancelled_after,
-  is_raced,  // cancelled while it succeeds
+  is_raced,     // cancelled while it succeeds
+  is_shielded,  // cancelled behind a shield
+  is_stopped,   // with its scheduler
   passes_limit,
   keeps_limit,
+  races_limit,      // which passes while it succeeds
+  passes_deadline,  // of a scope around it
   is_closed,
 };
 
@@ -55,10 +61,34 @@ inline constexpr std::pair<fate, const char*> all_fates[] = {
     {fate::is_cancelled_during, "is cancelled during"},
     {fate::is_cancelled_after, "is cancelled after it was completed"},
     {fate::is_raced, "is cancelled while it is completed"},
+    {fate::is_shielded, "is cancelled behind a shield"},
+    {fate::is_stopped, "is stopped with its scheduler"},
     {fate::passes_limit, "passes its limit"},
     {fate::keeps_limit, "keeps its limit"},
+    {fate::races_limit, "is completed while its limit passes"},
+    {fate::passes_deadline, "passes the deadline of a scope around it"},
     {fate::is_closed, "is closed"},
 };
+
+/// Whether it needs a tasklet that waits: nobody can cancel a thread.
+inline bool needs_tasklet(fate what) {
+  return what == fate::is_cancelled_before || what == fate::is_cancelled_before_at_once ||
+         what == fate::is_cancelled_during || what == fate::is_cancelled_after || what == fate::is_raced ||
+         what == fate::is_shielded || what == fate::is_stopped || what == fate::passes_deadline;
+}
+
+inline bool needs_limit(fate what) {
+  return what == fate::passes_limit || what == fate::keeps_limit || what == fate::races_limit;
+}
+
+/// How often each case is tried.
+inline int attempts_at(fate what) {
+  switch (what) {
+    case fate::is_raced: return by_level(20, 500);
+    case fate::races_limit: return by_level(8, 500);
+    default: return 1;
+  }
+}
 
 using time_limit = std::optional<std::chrono::nanoseconds>;
 
@@ -86,8 +116,18 @@ class kind_of_wait {
   /// Whether the wait is completed when `succeed` comes back.
   virtual bool is_prompt() const { return true; }
 
-  /// Whether a thread waits too, rather than doing by itself what it would wait for.
-  virtual bool waits_on_threads() const { return true; }
+  /// Whether there is such a wait in coroutines, in fibers and on threads. A thread does some things by itself, rather than
+  /// wait for them.
+  virtual bool is_for(actor) const { return true; }
+
+  /// Whether the wait takes a limit there. Others have the deadlines of scopes around them.
+  virtual bool takes_limit(actor) const { return true; }
+
+  /// Whether one who waits is seen to be blocked.
+  virtual bool blocks() const { return true; }
+
+  /// Whether one who was cancelled before may find nothing left to wait for: at the end of a scope.
+  virtual bool may_succeed_though_cancelled() const { return false; }
 
   /// Closes it. Returns how a wait ends then, nothing where there is no close.
   virtual std::optional<ending> close() { return {}; }
@@ -95,7 +135,10 @@ class kind_of_wait {
   /// Whether nobody stands in it any more; the destructors look too.
   virtual bool is_clean() { return true; }
 
-  /// For waits that succeed by themselves: whether the next one is to succeed.
+  /// Whether it succeeds by itself, soon.
+  virtual bool succeeds_by_itself() const { return false; }
+
+  /// For those: whether the next one is to succeed.
   bool is_to_succeed = true;
 };
 
@@ -120,6 +163,13 @@ class wait_for_operation : public kind_of_wait {
 
  private:
   Derived& self() { return static_cast<Derived&>(*this); }
+};
+
+/// A kind of wait that a coroutine has in another form.
+class wait_that_blocks : public kind_of_wait {
+ public:
+  task<> wait(time_limit) final { co_return; }
+  bool is_for(actor who) const override { return who != actor::coroutine; }
 };
 
 /// Thrown by an entry whose wait found that it was closed, where that is no error of the wait's own.
@@ -153,37 +203,46 @@ class waker {
   crew crew_;  // ends first
 };
 
+/// What a wait stands in.
+enum class around { nothing, shield, deadline };
+
 /// A wait that has been started, in whatever waits.
 class waiting {
  public:
-  waiting(scheduler& pool, actor kind, kind_of_wait& in, time_limit limit, bool may_begin)
-      : pool_(pool), may_begin_(may_begin) {
+  waiting(scheduler& pool, actor kind, kind_of_wait& in, time_limit limit, bool may_begin, around it = around::nothing)
+      : in_(in), limit_(limit), around_(it), may_begin_(may_begin) {
     switch (kind) {
       case actor::coroutine:
-        tasklet_ = pool.spawn([this, &in, limit]() -> task<ending> {
-          hold();
+        tasklet_ = pool.spawn([this]() -> task<ending> {
           std::exception_ptr error;
           try {
-            co_await in.wait(limit);
+            co_await wait();
           } catch (...) {
             error = std::current_exception();
           }
           co_return ending_of(error);
         });
         break;
-      case actor::fiber: tasklet_ = pool.spawn([this, &in, limit] { return block(in, limit); }); break;
-      case actor::thread: thread_ = std::thread([this, &in, limit] { thread_ended_ = block(in, limit); }); break;
+      case actor::fiber: tasklet_ = pool.spawn([this] { return block(); }); break;
+      case actor::thread: thread_ = std::thread([this] { thread_ended_ = block(); }); break;
     }
   }
 
   /// Lets one begin that was held up.
   void let_begin() { may_begin_ = true; }
 
+  void until_it_is_shielded() {
+    REQUIRE(eventually([&] { return is_shielded_.load(); }));
+  }
+
   void cancel() { tasklet_.cancel(); }
 
-  /// Returns when it waits; on a thread, when it probably does.
+  /// Returns   whether the wait behind a shield was completed.
+  bool came_through() const { return came_through_; }
+
+  /// Returns when it waits; when it probably does, where that is not seen.
   void until_it_waits() {
-    if (tasklet_) {
+    if (tasklet_ && in_.blocks()) {
       REQUIRE(eventually([&] { return tasklet_.state() == status::blocked || tasklet_.state() == status::done; }));
     } else {
       std::this_thread::sleep_for(std::chrono::microseconds(500));
@@ -192,13 +251,23 @@ class waiting {
 
   ending end() {
     if (tasklet_) {
-      return pool_.block_on(std::move(tasklet_));
+      return martlet::await(std::move(tasklet_));
     }
     thread_.join();
     return thread_ended_;
   }
 
  private:
+  void hold_unless_shielded() const {
+    if (around_ != around::shield) {
+      hold();
+    }
+  }
+  void hold_behind_it() {
+    is_shielded_ = true;
+    hold();
+  }
+
   // Not a wait, so that a cancel finds it before its first one.
   void hold() const {
     while (!may_begin_) {
@@ -206,10 +275,45 @@ class waiting {
     }
   }
 
-  ending block(kind_of_wait& in, time_limit limit) const {
-    hold();
+  task<> wait() {
+    hold_unless_shielded();
+    switch (around_) {
+      case around::nothing: co_await in_.wait(limit_); break;
+      case around::shield: {
+        {
+          const shield undisturbed;
+          hold_behind_it();
+          co_await in_.wait(limit_);
+        }
+        came_through_ = true;
+        co_await yield();
+        break;
+      }
+      case around::deadline: co_await in_scope(*limit_, [this](scope&) -> task<> { co_await in_.wait({}); }); break;
+    }
+  }
+
+  void wait_blocking() {
+    hold_unless_shielded();
+    switch (around_) {
+      case around::nothing: in_.wait_blocking(limit_); break;
+      case around::shield: {
+        {
+          const shield undisturbed;
+          hold_behind_it();
+          in_.wait_blocking(limit_);
+        }
+        came_through_ = true;
+        martlet::await(yield());
+        break;
+      }
+      case around::deadline: in_scope(*limit_, [this](scope&) { in_.wait_blocking({}); }); break;
+    }
+  }
+
+  ending block() {
     try {
-      in.wait_blocking(limit);
+      wait_blocking();
     } catch (...) {
       return ending_of(std::current_exception());
     }
@@ -231,23 +335,44 @@ class waiting {
     }
   }
 
-  scheduler& pool_;
+  kind_of_wait& in_;
+  const time_limit limit_;
+  const around around_;
   base::atomic<bool> may_begin_;
+  base::atomic<bool> is_shielded_{false};
+  bool came_through_ = false;
   handle<ending> tasklet_;
   std::thread thread_;
   ending thread_ended_ = ending::done;
 };
 
-/// Runs one case of the table.
-inline void check_wait(scheduler& pool, kind_of_wait& in, fate what, actor who, actor by) {
+/// Returns   the limit that a case has.
+inline time_limit limit_of(fate what) {
   using namespace std::chrono_literals;
-  waker partner(pool, by);
+  switch (what) {
+    case fate::passes_limit:
+    case fate::passes_deadline: return 1ms;
+    case fate::keeps_limit: return 1h;
+    case fate::races_limit: return 100us;
+    default: return {};
+  }
+}
+
+/// Computes for some time about that of the racing limit, another one at each attempt.
+inline void come_near_limit(int attempt) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(attempt * 37 % 250);
+  while (std::chrono::steady_clock::now() < end) {}
+}
+
+/// Runs one case of the table. The waker has a scheduler of its own where that of the wait is stopped.
+inline void check_wait(scheduler& pool, scheduler& of_waker, kind_of_wait& in, fate what, actor who, actor by,
+                       int attempt) {
+  waker partner(of_waker, by);
   const auto prepare = [&] { in.prepare(); };
   const auto succeed = [&] { in.succeed(); };
   const auto restore = [&] { in.restore(); };
-  const bool has_limit = what == fate::passes_limit || what == fate::keeps_limit;
-  const time_limit limit = what == fate::passes_limit ? time_limit(1ms) : has_limit ? time_limit(1h) : time_limit();
-  in.is_to_succeed = what == fate::succeeds || what == fate::keeps_limit;
+  in.is_to_succeed =
+      what == fate::succeeds || what == fate::keeps_limit || what == fate::races_limit || what == fate::is_shielded;
   partner.run(prepare);
   bool is_let = false;         // a success was given,
   bool has_come_back = false;  // and the waker came back from it
@@ -256,8 +381,12 @@ inline void check_wait(scheduler& pool, kind_of_wait& in, fate what, actor who, 
     partner.begin(succeed);
     is_let = true;
   }
-  const bool is_early = what == fate::is_cancelled_before || what == fate::is_cancelled_before_at_once;
-  waiting one(pool, who, in, limit, !is_early);
+  const bool is_early =
+      what == fate::is_cancelled_before || what == fate::is_cancelled_before_at_once || what == fate::is_shielded;
+  const around it = what == fate::is_shielded       ? around::shield
+                    : what == fate::passes_deadline ? around::deadline
+                                                    : around::nothing;
+  waiting one(pool, who, in, limit_of(what), !is_early, it);
   ending expected = ending::done;
   ending other = ending::done;
   switch (what) {
@@ -272,6 +401,9 @@ inline void check_wait(scheduler& pool, kind_of_wait& in, fate what, actor who, 
       one.cancel();
       one.let_begin();
       expected = other = ending::cancelled;
+      if (in.may_succeed_though_cancelled() && is_let) {
+        other = ending::done;
+      }
       break;
     case fate::is_cancelled_during:
       one.until_it_waits();
@@ -294,17 +426,49 @@ inline void check_wait(scheduler& pool, kind_of_wait& in, fate what, actor who, 
       is_let = true;
       other = ending::cancelled;
       break;
-    case fate::passes_limit: expected = other = ending::late; break;
+    case fate::is_shielded:
+      one.until_it_is_shielded();
+      if (in.succeeds_by_itself()) {
+        one.cancel();
+        one.let_begin();
+      } else {
+        one.let_begin();
+        one.until_it_waits();
+        one.cancel();
+      }
+      partner.begin(succeed);
+      is_let = true;
+      expected = other = ending::cancelled;
+      break;
+    case fate::is_stopped:
+      one.until_it_waits();
+      pool.stop();
+      expected = other = ending::cancelled;
+      break;
+    case fate::races_limit:
+      partner.begin([&in, attempt] {
+        come_near_limit(attempt);
+        in.succeed();
+      });
+      is_let = true;
+      other = ending::late;
+      break;
+    case fate::passes_limit:
+    case fate::passes_deadline: expected = other = ending::late; break;
     case fate::is_closed:
       one.until_it_waits();
       expected = other = in.close().value_or(ending::done);
       break;
   }
-  const ending ended = one.end();
+  ending ended = one.end();
   CHECK_MESSAGE((ended == expected || ended == other), "expected ", text_of(expected), ", found ", text_of(ended));
-  if (what == fate::is_closed) {
+  if (what == fate::is_closed || what == fate::is_stopped) {
     partner.run(restore);
     return;
+  }
+  if (what == fate::is_shielded) {
+    CHECK_MESSAGE(one.came_through(), "the wait behind the shield was ended");
+    ended = one.came_through() ? ending::done : ended;
   }
   // What was cancelled or late has taken nothing: the success that was given is the next one's.
   in.is_to_succeed = true;
@@ -319,7 +483,7 @@ inline void check_wait(scheduler& pool, kind_of_wait& in, fate what, actor who, 
     partner.begin(succeed);
     has_come_back = false;
   }
-  waiting next(pool, actor::coroutine, in, {}, true);
+  waiting next(pool, in.is_for(actor::coroutine) ? actor::coroutine : actor::fiber, in, {}, true);
   const ending next_ended = next.end();
   if (!has_come_back) {
     partner.end();

@@ -14,7 +14,6 @@
 
 #include <martlet/net.hpp>
 
-#include "scale.hpp"
 #include "wire.hpp"
 
 namespace {
@@ -41,6 +40,27 @@ class sending final : public wait_for_operation<sending> {
  private:
   channel<int> c_;
   bool is_right_ = true;
+};
+
+// The buffer is full.
+class sending_into_buffer final : public wait_for_operation<sending_into_buffer> {
+ public:
+  auto operation() { return c_.send(7); }
+  void prepare() override {
+    for (int filling = 0; c_.try_send(filling) == martlet::try_status::done; filling = 0) {}
+  }
+  void succeed() override { await(c_.receive()); }
+  std::optional<ending> close() override {
+    c_.close();
+    return ending::closed;
+  }
+  bool is_clean() override {
+    int left = 0;
+    return c_.balance() == 1 && c_.try_receive(left) == martlet::try_status::done && left == 7;
+  }
+
+ private:
+  channel<int> c_{1};
 };
 
 class receiving final : public kind_of_wait {
@@ -72,6 +92,29 @@ class receiving final : public kind_of_wait {
     received_ = *got;
   }
 
+  channel<int> c_;
+  int sent_ = 0;
+  int received_ = 0;
+};
+
+class iterating final : public wait_that_blocks {
+ public:
+  void wait_blocking(time_limit) override {
+    for (const int got : c_) {
+      received_ = got;
+      return;
+    }
+    throw was_closed();
+  }
+  void succeed() override { await(c_.send(++sent_)); }
+  std::optional<ending> close() override {
+    c_.close();
+    return ending::closed;
+  }
+  bool takes_limit(actor) const override { return false; }
+  bool is_clean() override { return received_ == sent_ && c_.balance() == 0; }
+
+ private:
   channel<int> c_;
   int sent_ = 0;
   int received_ = 0;
@@ -117,7 +160,10 @@ class joining final : public wait_for_operation<joining> {
   auto operation() { return child_.join(); }
   void prepare() override {
     may_end_.reset();
-    child_ = pool_.spawn([this]() -> task<> { co_await may_end_.wait(); });
+    child_ = pool_.spawn([this]() -> task<> {
+      const martlet::shield though_it_is_stopped;
+      co_await may_end_.wait();
+    });
   }
   void succeed() override { may_end_.set(); }
   void restore() override {
@@ -150,15 +196,120 @@ class sleeping final : public kind_of_wait {
     }
   }
   void succeed() override {}
+  bool succeeds_by_itself() const override { return true; }
   bool is_prompt() const override { return false; }
 
  private:
-  std::chrono::milliseconds time() const { return is_to_succeed ? 1ms : 1h; }
+  std::chrono::nanoseconds time() const { return is_to_succeed ? std::chrono::nanoseconds(200us) : 1h; }
   static void take(std::size_t first) {
     if (first == 1) {
       throw martlet::deadline_passed();
     }
   }
+};
+
+// Again and again, since each goes on by itself.
+class yielding final : public kind_of_wait {
+ public:
+  task<> wait(time_limit) override {
+    do {
+      co_await martlet::yield();
+    } while (!may_end_);
+  }
+  void wait_blocking(time_limit) override {
+    do {
+      await(martlet::yield());
+    } while (!may_end_);
+  }
+  void prepare() override { may_end_ = false; }
+  void succeed() override { may_end_ = true; }
+  bool is_prompt() const override { return false; }
+  bool is_for(actor who) const override { return who != actor::thread; }
+  bool takes_limit(actor) const override { return false; }
+  bool blocks() const override { return false; }
+
+ private:
+  martlet::base::atomic<bool> may_end_{false};
+};
+
+// Has a child in a scope that ends. A cancel is passed on to the child, and no child is there afterwards.
+class with_child {
+ protected:
+  explicit with_child(scheduler& pool) : pool_(pool) {}
+
+  void spawn_into(martlet::scope& s) {
+    ++alive_;
+    s.spawn(child());
+  }
+
+  // Looks when it goes whether the child has ended.
+  struct look_at_end {
+    explicit look_at_end(with_child& the) : of(the) {}
+    ~look_at_end() { of.is_outlived_ = of.is_outlived_ || of.alive_ != 0; }
+    with_child& of;
+  };
+
+  static martlet::deadline deadline_of(time_limit limit) {
+    return limit ? martlet::deadline(*limit) : martlet::deadline();
+  }
+
+  scheduler& pool_;
+  martlet::event may_end_;
+  bool is_outlived_ = false;
+
+ private:
+  struct leaving {
+    explicit leaving(martlet::base::atomic<int>& n) : count(n) {}
+    ~leaving() { --count; }
+    martlet::base::atomic<int>& count;
+  };
+
+  task<> child() {
+    const leaving last(alive_);
+    co_await may_end_.wait();
+  }
+
+  martlet::base::atomic<int> alive_{0};
+};
+
+class joining_scope final : public wait_that_blocks, with_child {
+ public:
+  explicit joining_scope(scheduler& pool) : with_child(pool) {}
+
+  void wait_blocking(time_limit limit) override {
+    martlet::scope s(pool_, deadline_of(limit));
+    spawn_into(s);
+    const look_at_end look(*this);
+    s.join();
+  }
+  void prepare() override { may_end_.reset(); }
+  void succeed() override { may_end_.set(); }
+  bool is_prompt() const override { return false; }
+  bool may_succeed_though_cancelled() const override { return true; }
+  bool is_clean() override { return !is_outlived_; }
+};
+
+class ending_scope final : public kind_of_wait, with_child {
+ public:
+  explicit ending_scope(scheduler& pool) : with_child(pool) {}
+
+  task<> wait(time_limit limit) override {
+    const look_at_end look(*this);
+    co_await martlet::in_scope(deadline_of(limit), [this](martlet::scope& s) -> task<> {
+      spawn_into(s);
+      co_return;
+    });
+  }
+  void wait_blocking(time_limit limit) override {
+    const look_at_end look(*this);
+    martlet::in_scope(deadline_of(limit), [this](martlet::scope& s) { spawn_into(s); });
+  }
+  void prepare() override { may_end_.reset(); }
+  void succeed() override { may_end_.set(); }
+  bool is_prompt() const override { return false; }
+  bool is_for(actor who) const override { return who != actor::thread; }
+  bool may_succeed_though_cancelled() const override { return true; }
+  bool is_clean() override { return !is_outlived_; }
 };
 
 // ---- synchronisation
@@ -320,6 +471,51 @@ class acquiring_units final : public wait_for_operation<acquiring_units> {
   martlet::semaphore s_{3};
 };
 
+// Each success lets go of all three, so that the other two have to be left alone.
+class selecting_locks final : public kind_of_wait {
+ public:
+  auto operation(time_limit limit) {
+    return martlet::select(m_.acquire(), r_.acquire_shared(), s_.acquire(), martlet::sleep_for(limit.value_or(1h)));
+  }
+  task<> wait(time_limit limit) override {
+    const auto first = co_await operation(limit);
+    take(first.index());
+  }
+  void wait_blocking(time_limit limit) override { take(await(operation(limit)).index()); }
+  void prepare() override {
+    m_.lock();
+    r_.lock();
+    s_.try_acquire().dismiss();
+  }
+  void succeed() override {
+    ++turn_;
+    for (int i = 0; i < 3; ++i) {
+      switch ((turn_ + i) % 3) {
+        case 0: m_.unlock(); break;
+        case 1: r_.unlock(); break;
+        default: s_.release(); break;
+      }
+    }
+  }
+  void restore() override { succeed(); }
+  bool is_clean() override {
+    return m_.try_acquire().owns_lock() && r_.try_acquire().owns_lock() && s_.available() == 1;
+  }
+
+ private:
+  static void take(std::size_t first) {
+    if (first == 3) {
+      throw martlet::deadline_passed();
+    }
+  }
+
+  static inline int turn_ = 0;  // of all cases, so that each comes first
+
+  martlet::mutex m_;
+  martlet::shared_mutex r_;
+  martlet::semaphore s_{1};
+};
+
 class waiting_for_group final : public wait_for_operation<waiting_for_group> {
  public:
   auto operation() { return g_.wait(); }
@@ -339,27 +535,26 @@ class calling_once : public kind_of_wait {
 
   task<> wait(time_limit limit) override {
     if (limit) {
-      co_await martlet::within(*limit, once_->wait());
+      co_await martlet::within(*limit, call());
     } else {
-      co_await once_->call([this]() -> task<> {
-        ++calls_;
-        co_return;
-      });
+      co_await call();
     }
   }
   void wait_blocking(time_limit limit) override {
     if (limit) {
-      await(martlet::within(*limit, once_->wait()));
+      await(martlet::within(*limit, call()));
     } else {
       once_->call([this] { ++calls_; });
     }
   }
+  bool takes_limit(actor who) const override { return who != actor::thread; }
   void prepare() override {
     once_ = std::make_unique<martlet::once>();
     calls_ = 0;
     martlet::event began;
     may_end_.reset();
     caller_ = pool_.spawn([this, &began] {
+      const martlet::shield though_it_is_stopped;
       once_->call([this, &began] {
         began.set();
         await(may_end_.wait());
@@ -374,12 +569,42 @@ class calling_once : public kind_of_wait {
   void restore() override { succeed(); }
   bool is_clean() override { return once_->is_done() && calls_ == 0; }
 
- private:
-  scheduler& pool_;
+ protected:
   std::unique_ptr<martlet::once> once_;
+
+ private:
+  task<> call() {
+    return once_->call([this]() -> task<> {
+      ++calls_;
+      co_return;
+    });
+  }
+
+  scheduler& pool_;
   martlet::event may_end_;
   martlet::handle<> caller_;
   int calls_ = 0;
+};
+
+class waiting_for_once final : public calling_once {
+ public:
+  using calling_once::calling_once;
+
+  task<> wait(time_limit limit) override {
+    if (limit) {
+      co_await martlet::within(*limit, once_->wait());
+    } else {
+      co_await once_->wait();
+    }
+  }
+  void wait_blocking(time_limit limit) override {
+    if (limit) {
+      await(martlet::within(*limit, once_->wait()));
+    } else {
+      await(once_->wait());
+    }
+  }
+  bool takes_limit(actor) const override { return true; }
 };
 
 class arriving final : public wait_for_operation<arriving> {
@@ -460,6 +685,7 @@ class connecting final : public wait_for_operation<connecting> {
   auto operation() { return martlet::net::connect(is_to_succeed ? open_.local_endpoint() : full().local_endpoint()); }
   void prepare() override { full(); }
   void succeed() override {}
+  bool succeeds_by_itself() const override { return true; }
   bool is_prompt() const override { return false; }
 
  private:
@@ -488,15 +714,18 @@ class connecting final : public wait_for_operation<connecting> {
 
 // ---- calls that block
 
-// The pool has one thread for them, and somebody else's call keeps it.
-class calling final : public wait_for_operation<calling> {
+// Somebody else's call, which keeps the only thread that the pool has for them.
+class other_call {
  public:
-  explicit calling(scheduler& pool) : pool_(pool) {}
+  explicit other_call(scheduler& pool) : pool_(pool) {}
+  other_call(const other_call&) = delete;
+  other_call& operator=(const other_call&) = delete;
+  ~other_call() { end(); }
 
-  auto operation() {
-    return martlet::blocking([this] { ++calls_; });
-  }
-  void prepare() override {
+  void begin() {
+    if (holder_) {
+      return;
+    }
     may_end_ = is_held_ = false;
     holder_ = pool_.spawn([this] {
       await(martlet::blocking([this] {
@@ -508,21 +737,85 @@ class calling final : public wait_for_operation<calling> {
     });
     REQUIRE(eventually([this] { return is_held_.load(); }));
   }
-  void succeed() override {
+  void end() {
     may_end_ = true;
-    await(holder_.join());
+    if (holder_) {
+      await(std::move(holder_));
+    }
   }
-  void restore() override { succeed(); }
-  bool is_prompt() const override { return false; }
-  bool waits_on_threads() const override { return false; }
-  bool is_clean() override { return calls_ != 0; }
 
  private:
   scheduler& pool_;
   martlet::base::atomic<bool> may_end_{false};
   martlet::base::atomic<bool> is_held_{false};
-  martlet::base::atomic<int> calls_{0};
   martlet::handle<> holder_;
+};
+
+class calling final : public wait_for_operation<calling> {
+ public:
+  explicit calling(scheduler& pool) : other_(pool) {}
+
+  auto operation() {
+    return martlet::blocking([this] { ++calls_; });
+  }
+  void prepare() override { other_.begin(); }
+  void succeed() override { other_.end(); }
+  void restore() override { other_.end(); }
+  bool is_prompt() const override { return false; }
+  bool is_for(actor who) const override { return who != actor::thread; }
+  bool is_clean() override { return calls_ != 0; }
+
+ private:
+  martlet::base::atomic<int> calls_{0};
+  other_call other_;
+};
+
+// Each second success is the call's, the others the socket's; a call that is not told has not been made.
+class selecting_outside final : public kind_of_wait {
+ public:
+  explicit selecting_outside(scheduler& pool) : other_(pool) {}
+
+  auto operation(time_limit limit) {
+    return martlet::select(martlet::blocking([this] { ++calls_; }), pair_.first.read_some(buffer_),
+                           martlet::sleep_for(limit.value_or(1h)));
+  }
+  task<> wait(time_limit limit) override {
+    const auto first = co_await operation(limit);
+    take(first.index());
+  }
+  void wait_blocking(time_limit limit) override { take(await(operation(limit)).index()); }
+  void prepare() override { other_.begin(); }
+  void succeed() override {
+    if (++turn_ % 2 == 0) {
+      other_.end();
+    } else {
+      await(pair_.second.write_all(bytes("x")));
+    }
+  }
+  void restore() override { other_.end(); }
+  bool is_prompt() const override { return false; }
+  bool is_for(actor who) const override { return who != actor::thread; }
+  std::optional<ending> close() override {
+    pair_.first.close();
+    return ending::closed;
+  }
+  bool is_clean() override { return calls_ == told_; }
+
+ private:
+  void take(std::size_t first) {
+    if (first == 2) {
+      throw martlet::deadline_passed();
+    }
+    told_ += first == 0 ? 1 : 0;
+  }
+
+  static inline int turn_ = 0;  // of all cases
+
+  std::pair<martlet::net::stream, martlet::net::stream> pair_ = connected();
+  std::array<std::byte, 1> buffer_{};
+  martlet::base::atomic<int> calls_{0};
+  int told_ = 0;
+  other_call other_;
 };
 
 // ---- the table
@@ -543,10 +836,17 @@ std::unique_ptr<kind_of_wait> make(scheduler& pool) {
 
 constexpr entry table[] = {
     {"a send", make<sending>},
+    {"a send into a full buffer", make<sending_into_buffer>},
     {"a receive", make<receiving>},
+    {"the next value of a channel", make<iterating>},
     {"a select", make<selecting>},
+    {"a select over locks", make<selecting_locks>},
+    {"a select over a call and a socket", make<selecting_outside>},
     {"a join", make<joining>},
+    {"the join of a scope", make<joining_scope>},
+    {"the end of in_scope", make<ending_scope>},
     {"a sleep", make<sleeping>},
+    {"a yield", make<yielding>},
     {"an event", make<waiting_for_event>},
     {"a mutex", make<acquiring<martlet::mutex>>},
     {"a recursive_mutex", make<acquiring<martlet::recursive_mutex>>},
@@ -557,7 +857,8 @@ constexpr entry table[] = {
     {"a condition with a predicate", make<waiting_for_predicate>},
     {"a semaphore", make<acquiring_units>},
     {"a wait_group", make<waiting_for_group>},
-    {"a once", make<calling_once>},
+    {"a call of a once", make<calling_once>},
+    {"a once", make<waiting_for_once>},
     {"a barrier", make<arriving>},
     {"a read", make<reading>},
     {"a write", make<writing>},
@@ -566,9 +867,9 @@ constexpr entry table[] = {
     {"a blocking call", make<calling>},
 };
 
-bool needs_cancel(fate what) {
-  return what == fate::is_cancelled_before || what == fate::is_cancelled_before_at_once ||
-         what == fate::is_cancelled_during || what == fate::is_cancelled_after || what == fate::is_raced;
+bool has_case(kind_of_wait& in, fate what, actor who) {
+  return in.is_for(who) && !(needs_tasklet(what) && who == actor::thread) &&
+         !(needs_limit(what) && !in.takes_limit(who)) && !(what == fate::is_closed && !in.close());
 }
 
 TEST_SUITE("every wait") {
@@ -576,26 +877,27 @@ TEST_SUITE("every wait") {
     scheduler quiet({.workers = 2, .blocking_threads = 1});
     scheduler restless({.workers = 2, .migrate_always = true, .blocking_threads = 1});
     for (const entry& one : table) {
+      const std::string name = one.name;
       for (const auto& named : all_fates) {
         const fate what = named.first;
-        const char* said = named.second;
+        const std::string said = named.second;
         for (const actor who : all_actors) {
-          if (who == actor::thread && needs_cancel(what)) {
-            continue;  // nobody can cancel a thread
+          if (!has_case(*one.make(quiet), what, who)) {
+            continue;
           }
           for (const actor by : {actor::fiber, actor::thread}) {
-            const int times = what == fate::is_raced ? by_level(20, 500) : 1;
-            for (int i = 0; i < 2 * times; ++i) {
-              scheduler& pool = i % 2 == 0 ? quiet : restless;
-              if (what == fate::is_closed && !one.make(pool)->close()) {
-                continue;
+            const int attempts = 2 * attempts_at(what);
+            for (int i = 0; i < attempts; ++i) {
+              std::optional<scheduler> stopped;
+              if (what == fate::is_stopped) {
+                stopped.emplace(martlet::scheduler_options{
+                    .workers = 1, .migrate_always = i % 2 != 0, .blocking_threads = 1});
               }
-              INFO(one.name, " ", said, "; ", text_of(who), " waits, ", text_of(by), " wakes");
+              scheduler& other = i % 2 == 0 ? quiet : restless;
+              scheduler& pool = stopped ? *stopped : other;
+              INFO(name, " ", said, "; ", text_of(who), " waits, ", text_of(by), " wakes");
               const auto in = one.make(pool);
-              if (who == actor::thread && !in->waits_on_threads()) {
-                continue;
-              }
-              check_wait(pool, *in, what, who, by);
+              check_wait(pool, other, *in, what, who, by, i);
             }
           }
         }
