@@ -84,7 +84,7 @@ inline bool needs_limit(fate what) {
 /// How often each case is tried.
 inline int attempts_at(fate what) {
   switch (what) {
-    case fate::is_raced: return by_level(20, 500);
+    case fate::is_raced: return by_level(12, 500);
     case fate::races_limit: return by_level(8, 500);
     default: return 1;
   }
