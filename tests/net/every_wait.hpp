@@ -126,7 +126,8 @@ class kind_of_wait {
   /// Whether one who waits is seen to be blocked.
   virtual bool blocks() const { return true; }
 
-  /// Whether one who was cancelled before may find nothing left to wait for: at the end of a scope.
+  /// Whether one who was cancelled before may find nothing left to wait for, at the end of a scope: also when its scheduler
+  /// is stopped, which may reach the children first.
   virtual bool may_succeed_though_cancelled() const { return false; }
 
   /// Closes it. Returns how a wait ends then, nothing where there is no close.
@@ -443,7 +444,8 @@ inline void check_wait(scheduler& pool, scheduler& of_waker, kind_of_wait& in, f
     case fate::is_stopped:
       one.until_it_waits();
       pool.stop();
-      expected = other = ending::cancelled;
+      expected = ending::cancelled;
+      other = in.may_succeed_though_cancelled() ? ending::done : ending::cancelled;
       break;
     case fate::races_limit:
       partner.begin([&in, attempt] {
