@@ -77,6 +77,7 @@ TEST_SUITE("out of memory") {
     }
     const auto end = in_child([] {
       scheduler pool(1);
+      pool.block_on(number(1));  // what this thread needs for a wait is there
       pool.block_on([]() -> task<> {
         eat_all();
         try {
