@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
+#include <utility>
 #include <vector>
 
 #include <sys/socket.h>
@@ -740,7 +741,7 @@ class other_call {
   void end() {
     may_end_ = true;
     if (holder_) {
-      await(std::move(holder_));
+      await(std::exchange(holder_, {}));
     }
   }
 
