@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <doctest/doctest.h>
+
+#include <martlet/scheduler.hpp>
+
+#include "actors.hpp"
+#include "checker.hpp"
+#include "dice.hpp"
+
+/// Many histories, each drawn from a seed, run and checked.
+namespace martlet::testing {
+
+/// Returns   the seed that MARTLET_LINEAR_SEED asks for: then the program that it gives is run again and again. What the
+///           actors do is the same then, not when: their threads are real.
+inline std::optional<std::uint64_t> asked_seed() {
+  const char* asked = std::getenv("MARTLET_LINEAR_SEED");
+  return asked == nullptr ? std::nullopt : std::optional<std::uint64_t>(std::strtoull(asked, nullptr, 10));
+}
+
+/// What was run, all together.
+struct trial_sums {
+  int histories = 0;
+  long operations = 0;
+  long waits = 0;      // operations that others took part in between their beginnings and ends
+  long positions = 0;  // that the checker looked at
+};
+
+/// Runs one history.
+///
+/// Takes     `more`, which goes to the subject's constructor.
+/// Returns   the history and what is wrong with it; nothing when it is allowed.
+template <class Subject, class... More>
+std::optional<std::string> refusal_of(scheduler& pool, std::uint64_t seed, trial_sums& sums, const More&... more) {
+  dice random(seed);
+  Subject subject(random, more...);
+  const auto scripts = draw_scripts(random, subject);
+  const history all = actors<Subject>(pool, subject, scripts, random).run();
+  const verdict found = check(subject.specification(), all);
+  ++sums.histories;
+  sums.operations += static_cast<long>(all.size());
+  sums.positions += static_cast<long>(found.positions);
+  for (const operation& one : all) {
+    sums.waits += one.responded > one.invoked + 1 ? 1 : 0;
+  }
+  if (found.is_allowed && subject.is_balanced()) {
+    return std::nullopt;
+  }
+  std::string text = subject.name() + ", MARTLET_LINEAR_SEED=" + std::to_string(seed) + ", " +
+                     (found.is_allowed ? "values were lost or ended twice" : "no order explains") + ":\n" +
+                     text_of(all) + "as far as an order was found:";
+  for (const std::size_t which : found.order) {
+    text += " " + std::to_string(which);
+  }
+  return text;
+}
+
+/// Runs histories on schedulers of two and three workers, and fails at the first that is not allowed.
+template <class Subject, class... More>
+void check_histories(int count, const More&... more) {
+  trial_sums sums;
+  for (const int workers : {2, 3}) {
+    scheduler pool(workers);
+    for (int i = 0; i < count / 2; ++i) {
+      const auto seed = asked_seed().value_or(static_cast<std::uint64_t>(2 * i + workers));
+      if (const auto wrong = refusal_of<Subject>(pool, seed, sums, more...)) {
+        FAIL(*wrong);
+      }
+    }
+  }
+  MESSAGE(sums.histories, " histories, ", sums.operations, " operations, ", sums.waits, " of them overlapped others, ",
+          sums.positions, " positions looked at");
+}
+
+/// Returns   how many histories it took until one was refused; 0 when none was.
+template <class Subject, class... More>
+int histories_until_refused(int most, const More&... more) {
+  trial_sums sums;
+  scheduler pool(2);
+  for (int i = 1; i <= most; ++i) {
+    if (refusal_of<Subject>(pool, static_cast<std::uint64_t>(i), sums, more...)) {
+      return i;
+    }
+  }
+  return 0;
+}
+
+}  // namespace martlet::testing
