@@ -26,6 +26,18 @@ struct script {
   std::vector<call> calls;
 };
 
+inline std::string text_of(const std::vector<script>& all) {
+  std::string text = "actors:";
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const actor kind = all[i].kind;
+    text += " " + std::to_string(i) +
+            (kind == actor::coroutine ? " a coroutine,"
+             : kind == actor::fiber   ? " a fiber,"
+                                      : " a thread,");
+  }
+  return text + " " + std::to_string(all.size()) + " the driver";
+}
+
 /// Draws some tasklets of both kinds, and a plain thread as the last.
 template <class Subject>
 std::vector<script> draw_scripts(dice& random, Subject& subject) {
@@ -47,8 +59,9 @@ std::vector<script> draw_scripts(dice& random, Subject& subject) {
 template <class Subject>
 class actors {
  public:
-  actors(scheduler& pool, Subject& subject, const std::vector<script>& scripts, dice& random)
-      : pool_(pool), subject_(subject), scripts_(scripts), random_(random) {
+  /// Takes     `title`, for the report when a history does not end.
+  actors(scheduler& pool, Subject& subject, const std::vector<script>& scripts, dice& random, std::string title)
+      : pool_(pool), subject_(subject), scripts_(scripts), random_(random), title_(std::move(title)) {
     for (std::size_t i = 0; i <= scripts.size(); ++i) {  // the driver's is the last
       diaries_.emplace_back(static_cast<int>(i), time_);
     }
@@ -126,7 +139,7 @@ class actors {
     return [this, self](auto got) { return subject_.told(self, std::move(got)); };
   }
 
-  // Until another actor begins or ends a call, so that the next one meets his.
+  // Until somebody else begins or ends a call, so that the next one meets it.
   void dawdle(int turns) const {
     const unsigned before = time_.last();
     for (int i = 0; i < turns && time_.last() == before; ++i) {
@@ -152,8 +165,7 @@ class actors {
         still = 0;
       }
       if (std::chrono::steady_clock::now() > too_late) {
-        std::fprintf(stderr, "%s: somebody waits for good:\n%s", subject_.name().c_str(),
-                     text_of(merged(diaries_)).c_str());
+        std::fprintf(stderr, "%s\nsomebody waits for good:\n%s", title_.c_str(), text_of(merged(diaries_)).c_str());
         std::abort();
       }
     }
@@ -164,8 +176,9 @@ class actors {
     if (is_cancelled_[whom]) {
       return;  // what is seen of such a one means nothing: he may be on his way out
     }
-    if (cancels_left_ != 0 && random_.one_in(8)) {
+    if (cancels_left_ != 0 && random_.one_in(6)) {
       --cancels_left_;
+      dawdle(200);
       is_cancelled_[whom] = true;
       diary& own = diaries_.back();
       own.begin({verb::cancel, {}, static_cast<int>(whom), {}, 0});
@@ -203,6 +216,7 @@ class actors {
   Subject& subject_;
   const std::vector<script>& scripts_;
   dice& random_;
+  const std::string title_;
   moments time_;
   event begin_;
   std::vector<diary> diaries_;

@@ -65,8 +65,10 @@ class mutex_subject {
   static void finish(Make) {}
   static bool is_balanced() { return true; }
 
- private:
+ protected:
   mutex door_;
+
+ private:
   std::array<bool, 8> is_held_{};  // by which actor; each looks at its own
 };
 

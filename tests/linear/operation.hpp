@@ -69,7 +69,7 @@ struct operation {
   result got;
 };
 
-/// Returns   the one that holds `value` in a name of channels: a, b.
+// The two channels are called a and b.
 inline std::string text_of(const branch& part) {
   const std::string name(1, static_cast<char>('a' + part.channel));
   return part.what == verb::send ? "send " + std::to_string(part.value) + " to " + name : "receive from " + name;

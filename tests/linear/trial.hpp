@@ -28,8 +28,8 @@ inline std::optional<std::uint64_t> asked_seed() {
 struct trial_sums {
   int histories = 0;
   long operations = 0;
-  long waits = 0;      // operations that others took part in between their beginnings and ends
-  long positions = 0;  // that the checker looked at
+  long overlapped = 0;  // operations that were not over before another one began or ended
+  long positions = 0;   // that the checker looked at
 };
 
 /// Runs one history.
@@ -41,19 +41,20 @@ std::optional<std::string> refusal_of(scheduler& pool, std::uint64_t seed, trial
   dice random(seed);
   Subject subject(random, more...);
   const auto scripts = draw_scripts(random, subject);
-  const history all = actors<Subject>(pool, subject, scripts, random).run();
+  const std::string title = subject.name() + ", " + std::to_string(pool.worker_count()) +
+                            " workers, MARTLET_LINEAR_SEED=" + std::to_string(seed) + "\n" + text_of(scripts);
+  const history all = actors<Subject>(pool, subject, scripts, random, title).run();
   const verdict found = check(subject.specification(), all);
   ++sums.histories;
   sums.operations += static_cast<long>(all.size());
   sums.positions += static_cast<long>(found.positions);
   for (const operation& one : all) {
-    sums.waits += one.responded > one.invoked + 1 ? 1 : 0;
+    sums.overlapped += one.responded > one.invoked + 1 ? 1 : 0;
   }
   if (found.is_allowed && subject.is_balanced()) {
     return std::nullopt;
   }
-  std::string text = subject.name() + ", MARTLET_LINEAR_SEED=" + std::to_string(seed) + ", " +
-                     (found.is_allowed ? "values were lost or ended twice" : "no order explains") + ":\n" +
+  std::string text = title + (found.is_allowed ? "\nvalues were lost or ended twice:\n" : "\nno order explains:\n") +
                      text_of(all) + "as far as an order was found:";
   for (const std::size_t which : found.order) {
     text += " " + std::to_string(which);
@@ -74,8 +75,8 @@ void check_histories(int count, const More&... more) {
       }
     }
   }
-  MESSAGE(sums.histories, " histories, ", sums.operations, " operations, ", sums.waits, " of them overlapped others, ",
-          sums.positions, " positions looked at");
+  MESSAGE(sums.histories, " histories, ", sums.operations, " operations, ", sums.overlapped,
+          " of them overlapped others, ", sums.positions, " positions looked at");
 }
 
 /// Returns   how many histories it took until one was refused; 0 when none was.
