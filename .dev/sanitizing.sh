@@ -3,14 +3,14 @@
 # Takes asan or tsan, and options of `meson test`; without options it runs the quick tests of the core rooms, and under ASan of
 # loadtest too, which parses what strangers wrote.
 test_sanitized() {
-  local sanitizer=$1 tree=build/$1 room options=()
+  local sanitizer=$1 tree=build/$1 suite options=()
   shift
   configure "$tree" --native-file ".ci/$sanitizer.ini"
   if [ $# -gt 0 ]; then
     options=("$@")
   else
-    for room in "${core_rooms[@]}" hazards; do
-      options+=(--suite "$room")
+    for suite in "${core_suites[@]}"; do
+      options+=(--suite "$suite")
     done
     [ "$sanitizer" = tsan ] || options+=(--suite loadtest)
   fi
