@@ -164,7 +164,7 @@ class actors {
         }
         still = 0;
       }
-      if (std::chrono::steady_clock::now() > too_late) {
+      if (std::chrono::steady_clock::now() > too_late) {  // nobody writes into a diary any more
         std::fprintf(stderr, "%s\nsomebody waits for good:\n%s", title_.c_str(), text_of(merged(diaries_)).c_str());
         std::abort();
       }

@@ -28,7 +28,8 @@ inline bool has_to_be_cancelled(std::span<const operation> all, const operation&
 /// Returns   what somebody gets whose operation was not done. A send gives the value back; a select cannot, it took all of
 ///           its operations.
 inline result not_done(const operation& one, ending how) {
-  return {.how = how, .which = 0, .value = one.what.what == verb::send ? one.what.cases.front().value : 0};
+  const bool is_send = one.what.what == verb::send || one.what.what == verb::try_send;
+  return {.how = how, .which = 0, .value = is_send ? one.what.cases.front().value : 0};
 }
 
 /// Returns   the operation of `actor` that stands in a queue of such.

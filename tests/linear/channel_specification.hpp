@@ -49,22 +49,14 @@ class channel_specification {
   state initial() const { return {}; }
 
   outcomes begin(const state& now, std::span<const operation> all, std::size_t i) const {
-    const call& what = all[i].what;
-    switch (what.what) {
+    switch (all[i].what.what) {
       case verb::send:
       case verb::receive:
       case verb::select: return begin_wait(now, all, i);
       case verb::try_send:
       case verb::try_receive: {
         auto done = try_case(now, all, i, 0);
-        const int kept = what.what == verb::try_send ? what.cases.front().value : 0;
-        if (!done) {
-          return {{now, {{i, {ending::would_wait, 0, kept}}}}};
-        }
-        if (auto& [who, got] = done->ended.back(); who == i && got.how == ending::closed) {
-          got.value = kept;
-        }
-        return {std::move(*done)};
+        return {done ? std::move(*done) : outcome<state>{now, {{i, not_done(all[i], ending::would_wait)}}}};
       }
       case verb::close: return close(now, all, i);
       case verb::cancel: return {cancel(now, all, i)};
@@ -107,7 +99,7 @@ class channel_specification {
     return possible;
   }
 
-  // What a case does when it can be done at once; the operation itself is the last that ends by it.
+  // What a case does when it can be done at once.
   std::optional<outcome<state>> try_case(const state& now, std::span<const operation> all, std::size_t i,
                                          std::size_t which) const {
     const branch& part = all[i].what.cases[which];

@@ -1,7 +1,6 @@
 #include <doctest/doctest.h>
 
 #include "lock_subjects.hpp"
-#include "scale.hpp"
 #include "trial.hpp"
 
 namespace {
@@ -10,11 +9,11 @@ using namespace martlet::testing;
 
 TEST_SUITE("histories of locks") {
   TEST_CASE("a mutex has one owner at a time and serves those who wait in their order") {
-    check_histories<mutex_subject>(by_level(2000, 40'000));
+    check_histories<mutex_subject>(histories(2000, 40'000));
   }
 
   TEST_CASE("a semaphore gives no more than it has, in the order of the requests") {
-    check_histories<semaphore_subject>(by_level(2000, 40'000));
+    check_histories<semaphore_subject>(histories(2000, 40'000));
   }
 }
 

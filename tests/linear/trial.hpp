@@ -13,6 +13,7 @@
 #include "actors.hpp"
 #include "checker.hpp"
 #include "dice.hpp"
+#include "scale.hpp"
 
 /// Many histories, each drawn from a seed, run and checked.
 namespace martlet::testing {
@@ -22,6 +23,13 @@ namespace martlet::testing {
 inline std::optional<std::uint64_t> asked_seed() {
   const char* asked = std::getenv("MARTLET_LINEAR_SEED");
   return asked == nullptr ? std::nullopt : std::optional<std::uint64_t>(std::strtoull(asked, nullptr, 10));
+}
+
+/// Returns   how many histories to run at the level of this run. Most of their time is waiting, so that a sanitizer makes them
+///           less slow than other tests.
+inline int histories(int quick, int stress) {
+  const int all = test_level() == level::quick ? quick : stress;
+  return is_watched ? all / 3 : all;
 }
 
 /// What was run, all together.
