@@ -128,6 +128,23 @@ TEST_SUITE("semaphore") {
     }
   }
 
+  TEST_CASE("a release passes over one who was just cancelled") {
+    scheduler pool(1);
+    semaphore s(0);
+    std::vector<std::size_t> order;
+    auto oldest = taker(pool, s, 1, order);
+    auto next = taker(pool, s, 2, order);
+    pool.block_on(pool.spawn([&] {  // the only worker runs this: the oldest still stands in the list
+      oldest.cancel();
+      s.release(2);
+      next.cancel();  // ends only a wait that was not given its units
+    }));
+    CHECK_THROWS_AS(pool.block_on(std::move(oldest)), martlet::cancelled);
+    CHECK_NOTHROW(pool.block_on(std::move(next)));
+    CHECK(order == std::vector<std::size_t>{2});
+    CHECK(s.available() == 0);
+  }
+
   TEST_CASE("a permit moves, goes back early, or is kept and given back by another") {
     scheduler pool(1);
     semaphore units(3);

@@ -179,6 +179,34 @@ TEST_SUITE("shared_mutex") {
     CHECK(door.try_acquire().owns_lock());
   }
 
+  TEST_CASE("an unlock passes over one who was just cancelled") {
+    scheduler pool(1);
+    for (const bool is_writer_next : {false, true}) {
+      shared_mutex door;
+      martlet::event may_unlock;
+      martlet::handle<> oldest;
+      martlet::handle<> next;
+      auto holder = pool.spawn([&] {
+        std::unique_lock held(door);
+        await(may_unlock.wait());
+        oldest.cancel();
+        held.unlock();  // the only worker runs this: the oldest still stands in the list
+        next.cancel();  // ends only a wait that was not let in
+      });
+      REQUIRE(eventually([&] { return holder.state() == martlet::status::blocked; }));
+      oldest = pool.spawn([&]() -> task<> { const auto held = co_await door.acquire(); });
+      REQUIRE(eventually([&] { return oldest.state() == martlet::status::blocked; }));
+      next = is_writer_next ? pool.spawn([&]() -> task<> { const auto held = co_await door.acquire(); })
+                            : pool.spawn([&]() -> task<> { const auto held = co_await door.acquire_shared(); });
+      REQUIRE(eventually([&] { return next.state() == martlet::status::blocked; }));
+      may_unlock.set();
+      await(holder.join());
+      CHECK_THROWS_AS(pool.block_on(std::move(oldest)), martlet::cancelled);
+      CHECK_NOTHROW(pool.block_on(std::move(next)));
+      CHECK(door.try_acquire().owns_lock());
+    }
+  }
+
   TEST_CASE("try_ forms take what can be had at once") {
     shared_mutex door;
     {
