@@ -55,7 +55,8 @@ std::vector<script> draw_scripts(dice& random, Subject& subject) {
   return all;
 }
 
-/// Has actors act on a subject, all at once, and a driver that cancels some, sees some wait, and ends what waits for good.
+/// Has actors act on a subject, all at once, and a driver that cancels some, sees some wait, and ends what waits for
+/// good.
 template <class Subject>
 class actors {
  public:

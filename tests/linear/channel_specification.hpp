@@ -16,10 +16,10 @@ namespace martlet::testing {
 
 /// What two channels promise, alone and in a select.
 ///
-/// A value is received once and in the order in which values were sent; what lies in the buffer is older than what waiting
-/// senders offer. Both sides are served in the order in which they came. A select does one case, any of those that can be
-/// done, and stands in the queues of all when none can. Cancelled, timed out or closed, a send leaves its value with the
-/// sender, and a receive takes none. A closed channel takes nothing, and gives what is left in it.
+/// A value is received once and in the order in which values were sent; what lies in the buffer is older than what
+/// waiting senders offer. Both sides are served in the order in which they came. A select does one case, any of those
+/// that can be done, and stands in the queues of all when none can. Cancelled, timed out or closed, a send leaves its
+/// value with the sender, and a receive takes none. A closed channel takes nothing, and gives what is left in it.
 class channel_specification {
  public:
   struct wait {

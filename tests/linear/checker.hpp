@@ -23,9 +23,9 @@ struct outcome {
 
 /// What an object promises, one step after the other.
 ///
-/// `begin` is the step with which an operation comes: it is done, or it turns out that it has to wait. `leave` is the step
-/// with which one that waits gives up by itself, since its limit has come. Each tells every outcome that is allowed, and none
-/// when the step is not possible. The state holds who waits, in its order.
+/// `begin` is the step with which an operation comes: it is done, or it turns out that it has to wait. `leave` is the
+/// step with which one that waits gives up by itself, since its limit has come. Each tells every outcome that is
+/// allowed, and none when the step is not possible. The state holds who waits, in its order.
 template <class S>
 concept specification =
     requires(const S& rules, const typename S::state& now, std::span<const operation> all, std::size_t which) {
@@ -43,18 +43,18 @@ struct verdict {
 
 /// Looks for an order of the steps that explains a history.
 ///
-/// An operation that waits has two moments at which it takes effect: it comes, which others may notice since they are served
-/// after it, and it is served. Both lie between its invocation and its response. That is the linearizability of dual data
-/// structures, with reservation and fulfilment; the fulfilment is a part of the step of whoever serves it, so that a
-/// rendezvous is one step of two operations. The search is that of Wing and Gong: any operation may come next that was invoked
-/// before the earliest response of those that have not ended. What was looked at in vain once, the same operations over
-/// and the same state, is not looked at again.
+/// An operation that waits has two moments at which it takes effect: it comes, which others may notice since they are
+/// served after it, and it is served. Both lie between its invocation and its response. That is the linearizability of
+/// dual data structures, with reservation and fulfilment; the fulfilment is a part of the step of whoever serves it, so
+/// that a rendezvous is one step of two operations. The search is that of Wing and Gong: any operation may come next
+/// that was invoked before the earliest response of those that have not ended. What was looked at in vain once, the
+/// same operations over and the same state, is not looked at again.
 ///
-/// Source    Wing, Gong: Testing and verifying concurrent objects. JPDC 17, 1993, doi:10.1006/jpdc.1993.1015. Lowe: Testing
-///           for linearizability. CCPE 29(4), 2017, doi:10.1002/cpe.3928, and Horn, Kroening: Faster linearizability
-///           checking via P-compositionality. FORTE 2015, doi:10.1007/978-3-319-19195-9_4, for the memory of states.
-///           Scherer, Scott: Nonblocking concurrent data structures with condition synchronization. DISC 2004,
-///           doi:10.1007/978-3-540-30186-8_13, for reservation and fulfilment.
+/// Source    Wing, Gong: Testing and verifying concurrent objects. JPDC 17, 1993, doi:10.1006/jpdc.1993.1015. Lowe:
+///           Testing for linearizability. CCPE 29(4), 2017, doi:10.1002/cpe.3928, and Horn, Kroening: Faster
+///           linearizability checking via P-compositionality. FORTE 2015, doi:10.1007/978-3-319-19195-9_4, for the
+///           memory of states. Scherer, Scott: Nonblocking concurrent data structures with condition synchronization.
+///           DISC 2004, doi:10.1007/978-3-540-30186-8_13, for reservation and fulfilment.
 template <specification S>
 class checker {
  public:

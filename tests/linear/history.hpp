@@ -15,13 +15,13 @@ namespace martlet::testing {
 
 /// Orders the moments of one history.
 ///
-/// An actor takes a moment before it makes a call and one after the call is over, both from one counter. So when the end
-/// of one call has a smaller number than the beginning of another, the first was really over before the second began: the
-/// additions have one order, and each happens before the next. Of the others we do not know, and the checker tries both
-/// orders. Recorded intervals are a little longer than the true ones, so a right history is never refused.
+/// An actor takes a moment before it makes a call and one after the call is over, both from one counter. So when the
+/// end of one call has a smaller number than the beginning of another, the first was really over before the second
+/// began: the additions have one order, and each happens before the next. Of the others we do not know, and the checker
+/// tries both orders. Recorded intervals are a little longer than the true ones, so a right history is never refused.
 ///
-/// Each addition synchronises with all before it, which could hide a data race from ThreadSanitizer. The tests of the rooms
-/// look for those; here we look for wrong answers.
+/// Each addition synchronises with all before it, which could hide a data race from ThreadSanitizer. The tests of the
+/// rooms look for those; here we look for wrong answers.
 class moments {
  public:
   unsigned next() { return now_.fetch_add(1, base::seq_cst); }

@@ -10,8 +10,8 @@
 
 namespace martlet::testing {
 
-/// What a mutex promises: one owner at a time, who alone unlocks it; those who wait get it in the order in which they came;
-/// `try_lock` gets it whenever nobody owns it; who is cancelled or whose limit comes does not own it.
+/// What a mutex promises: one owner at a time, who alone unlocks it; those who wait get it in the order in which they
+/// came; `try_lock` gets it whenever nobody owns it; who is cancelled or whose limit comes does not own it.
 class mutex_specification {
  public:
   static constexpr int nobody = -1;

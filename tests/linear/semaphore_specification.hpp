@@ -10,9 +10,9 @@
 
 namespace martlet::testing {
 
-/// What a semaphore promises: no more units are taken than there are; those who wait are served in the order in which they
-/// came, and a large request is not overtaken by small ones behind it, `try_acquire` neither; who is cancelled or whose limit
-/// comes takes nothing.
+/// What a semaphore promises: no more units are taken than there are; those who wait are served in the order in which
+/// they came, and a large request is not overtaken by small ones behind it, `try_acquire` neither; who is cancelled or
+/// whose limit comes takes nothing.
 ///
 /// A request whose cancel or limit has come gets nothing any more, but it stands in the queue until its tasklet has run
 /// and taken it out. So that a cancel and the end of the wait are two steps here.

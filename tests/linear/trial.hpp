@@ -18,15 +18,15 @@
 /// Many histories, each drawn from a seed, run and checked.
 namespace martlet::testing {
 
-/// Returns   the seed that MARTLET_LINEAR_SEED asks for: then the program that it gives is run again and again. What the
-///           actors do is the same then, not when: their threads are real.
+/// Returns   the seed that MARTLET_LINEAR_SEED asks for: then the program that it gives is run again and again. What
+///           the actors do is the same then, not when: their threads are real.
 inline std::optional<std::uint64_t> asked_seed() {
   const char* asked = std::getenv("MARTLET_LINEAR_SEED");
   return asked == nullptr ? std::nullopt : std::optional<std::uint64_t>(std::strtoull(asked, nullptr, 10));
 }
 
-/// Returns   how many histories to run at the level of this run. Most of their time is waiting, so that a sanitizer makes them
-///           less slow than other tests.
+/// Returns   how many histories to run at the level of this run. Most of their time is waiting, so that a sanitizer
+///           makes them less slow than other tests.
 inline int histories(int quick, int stress) {
   const int all = test_level() == level::quick ? quick : stress;
   return is_watched ? all / 3 : all;
