@@ -82,6 +82,7 @@ void frame_pool::abandon(const base::atomic<std::uintptr_t>* but) noexcept {
       const tag now = tasklet::tag_of(word.load(base::relaxed));
       if (&word != but && (now == tag::runnable || now == tag::parked || now == tag::select)) {
         word.store(tasklet::bits(tag::created), base::relaxed);
+        record.joiner_ = &record;  // nobody waits for its end here (handle.hpp)
       }
     }
   }

@@ -31,7 +31,8 @@ class threads final : public executor {
 constinit threads all_threads;
 
 host& host_of_threads() noexcept {
-  static host& one = *new host(&all_threads);  // never destroyed: a thread may wait while the process ends
+  alignas(host) static std::byte memory[sizeof(host)];
+  static host& one = *new (memory) host(&all_threads);  // never destroyed: a thread may wait while the process ends
   return one;
 }
 
@@ -357,7 +358,7 @@ void refuse_join_of_itself() noexcept {
 }
 
 void refuse_join(const tasklet& who) {
-  if (who.joiner_ == &who) {
+  if (has_ended(who)) {
     throw misuse("join: the tasklet spawned at " + who.site_.text() +
                  " was joined before, and its result moved out; join once, and keep what it gives");
   }

@@ -43,13 +43,11 @@ inline void detach(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)
 [[noreturn]] void refuse_join_of_itself() noexcept;
 [[noreturn]] void refuse_empty_handle() noexcept;
 
-/// Throws `misuse` when `who` stayed in the parent of a forked process: nothing else that was spawned is `created`
-/// (frame_pool::abandon).
-///
-/// And when its result was taken before.
+/// Throws `misuse` when the result of `who` was taken before, or `who` stayed in the parent of a forked process
+/// (frame_pool::abandon): then it has itself for a joiner.
 [[noreturn]] void refuse_join(const tasklet& who);
 inline void require_joinable(const tasklet& who) {
-  if (who.joiner_ == &who || tasklet::tag_of(who.word_.load(base::relaxed)) == tag::created) [[unlikely]] {
+  if (who.joiner_ == &who) [[unlikely]] {
     refuse_join(who);
   }
 }
