@@ -12,6 +12,10 @@
 /// Where the kernel refuses (a sandbox without `membarrier`), both are full fences.
 ///
 /// Source    Dice, Huang, Yang: Asymmetric Dekker synchronization. Sun Microsystems 2001; membarrier(2).
+#ifdef MARTLET_MODEL
+#include <checker/asymmetric_fence.hpp>
+#else
+
 namespace martlet::base {
 
 namespace detail {
@@ -26,9 +30,12 @@ void full_fence() noexcept;
 /// Registers the process with the kernel; call it before the first fence. Cheap when done already.
 void prepare_asymmetric_fences() noexcept;
 
+/// The hot side, for code that knows that membarrier works; where it does not, nothing but a barrier to the compiler.
+inline void compiler_fence() noexcept { asm volatile("" ::: "memory"); }
+
 /// The hot side. Cost: none where membarrier works, else one full fence (6 ns).
 inline void light_fence() noexcept {
-  asm volatile("" ::: "memory");
+  compiler_fence();
   if (!detail::fences_are_asymmetric.load(relaxed)) [[unlikely]] {
     full_fence();
   }
@@ -39,3 +46,5 @@ inline void light_fence() noexcept {
 void heavy_fence() noexcept;
 
 }  // namespace martlet::base
+
+#endif

@@ -1,11 +1,15 @@
 #pragma once
 
+#ifdef MARTLET_MODEL
+#include <checker/atomic.hpp>
+#else
+
 #include <atomic>
 
 /// The one door to atomics: no other file of martlet includes <atomic>.
 ///
-/// A checker that explores interleavings replaces `base::atomic` here and nowhere else, and the short names of the
-/// memory orders keep a label beside each order readable (`x.store(1, base::release);  // [deque.publish]`).
+/// The checker that explores interleavings (tests/model) replaces all of it here and nowhere else, and the short names
+/// of the memory orders keep a label beside each order readable (`x.store(1, base::release);  // [deque.publish]`).
 namespace martlet::base {
 
 template <class T>
@@ -28,3 +32,5 @@ inline void cpu_pause() noexcept {
 }
 
 }  // namespace martlet::base
+
+#endif
