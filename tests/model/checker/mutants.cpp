@@ -1,0 +1,106 @@
+#include "mutants.hpp"
+
+#include <cstdio>
+#include <deque>
+#include <set>
+
+#include "explore.hpp"
+#include "source_text.hpp"
+#include "trace.hpp"
+
+namespace martlet::model {
+
+namespace {
+
+struct mutant {
+  orders::use original;
+  memory_order from;
+  memory_order to;
+};
+
+bool is_fence(const orders::use& use) noexcept { return !use.reads && !use.writes; }
+
+std::vector<memory_order> one_step_weaker(const orders::use& use, memory_order order) {
+  if (is_fence(use)) {
+    return {std::memory_order_relaxed};
+  }
+  switch (order) {
+    case std::memory_order_seq_cst:
+      return {!use.writes  ? std::memory_order_acquire
+              : !use.reads ? std::memory_order_release
+                           : std::memory_order_acq_rel};
+    case std::memory_order_acq_rel: return {std::memory_order_acquire, std::memory_order_release};
+    case std::memory_order_acquire:
+    case std::memory_order_release: return {std::memory_order_relaxed};
+    default: return {};
+  }
+}
+
+std::set<orders::use> orders_used(const std::vector<std::function<void()>>& programs) {
+  std::set<orders::use> all;
+  for (const auto& program : programs) {
+    explore(program, {.orders = {.listed = &all}});
+  }
+  std::erase_if(all, [](const orders::use& use) { return short_path(use.file).find("tests/") == 0; });
+  return all;
+}
+
+bool survives(const mutant& which, const std::vector<std::function<void()>>& programs) {
+  const orders::use& at = which.original;
+  for (const auto& program : programs) {
+    if (!explore(program, {.orders = {.weakened = weakening{at.file, at.line, at.order, which.to}}}).failure.empty()) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+std::vector<std::string> unexplained_mutants(const std::vector<std::function<void()>>& programs,
+                                             const std::vector<argument>& arguments) {
+  std::vector<std::string> unexplained;
+  std::set<const argument*> needed;
+  std::deque<mutant> waiting;
+  const auto weaken = [&](const orders::use& use, memory_order from) {
+    for (const memory_order to : one_step_weaker(use, from)) {
+      waiting.push_back({use, from, to});
+    }
+  };
+  for (const orders::use& use : orders_used(programs)) {
+    weaken(use, use.order);
+  }
+  for (; !waiting.empty(); waiting.pop_front()) {
+    const mutant tried = waiting.front();
+    const orders::use& use = tried.original;
+    const site at{use.file.c_str(), use.line};
+    const std::string code = code_at(at);
+    const char* from = is_fence(use) ? "fence" : to_text(tried.from);
+    const char* to = is_fence(use) ? "none" : to_text(tried.to);
+    const argument* why = nullptr;
+    const bool is_alive = survives(tried, programs);
+    if (is_alive) {
+      for (const argument& each : arguments) {
+        if (code.find(each.code) != std::string::npos && each.to == tried.to) {
+          why = &each;
+          needed.insert(why);
+        }
+      }
+      if (why == nullptr) {
+        unexplained.push_back(code + ": survives as " + to);
+      }
+      weaken(use, tried.to);
+    }
+    std::printf("%-30s %-48s %-8s %-8s %s%s\n", labels_at(at).c_str(),
+                (short_path(use.file) + ":" + std::to_string(use.line)).c_str(), from, to,
+                is_alive ? "survives: " : "killed", is_alive ? (why != nullptr ? why->why : "unexplained") : "");
+  }
+  for (const argument& each : arguments) {
+    if (!needed.contains(&each)) {
+      unexplained.push_back(std::string(each.code) + ": the argument is not needed");
+    }
+  }
+  return unexplained;
+}
+
+}  // namespace martlet::model
