@@ -27,6 +27,16 @@ const char* to_text(kind what) noexcept {
   return "";
 }
 
+// Small numbers as they are; what is large is a pointer or a set of bits.
+std::string to_text(std::uint64_t value) {
+  std::ostringstream text;
+  if (value > 0xffff) {
+    text << "0x" << std::hex;
+  }
+  text << value;
+  return text.str();
+}
+
 // The name of each location: what it is called where it is used, and its number.
 std::map<int, std::string> names_of(const std::vector<event>& events) {
   std::map<int, std::string> names;
@@ -72,11 +82,11 @@ std::string to_text(const std::vector<event>& events, const std::vector<std::str
       what << ' ' << names.at(made.step.location) << ' ' << to_text(made.step.order);
     }
     if (made.has_read) {
-      what << ": reads " << made.value_read << " of "
+      what << ": reads " << to_text(made.value_read) << " of "
            << (made.read_from == 0 ? "the beginning" : "step " + std::to_string(made.read_from));
     }
     if (made.has_written) {
-      what << (made.has_read ? ", stores " : ": stores ") << made.value_written;
+      what << (made.has_read ? ", stores " : ": stores ") << to_text(made.value_written);
     }
     text << std::right << std::setw(4) << ++number << "  " << std::left << std::setw(10) << thread_names[made.thread]
          << ' ' << std::setw(64) << what.str();
