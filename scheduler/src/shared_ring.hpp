@@ -18,7 +18,10 @@ namespace martlet::detail {
 ///
 /// Memory orders: [ring.offer] the items, then `tail_`, which the taker acquires; the store is seq_cst because the
 /// owner then looks for sleepers (README.md, the sleep protocol). [ring.take] the reads of the slots, then `head_`,
-/// which the owner acquires before it writes them again.
+/// which the owner acquires before it writes them again. That acquire is argued: without it a taker could read a slot's
+/// next item only in a circle of loads and stores that depend on each other, which no machine makes and the model does not
+/// know. [ring.pair] who moves `head_` has seen a tail beyond it; whoever acquires that head before it loads `tail_`
+/// never finds the tail behind.
 ///
 /// Source    the run queue of Go's scheduler (runtime/proc.go, runqput and runqgrab).
 template <class T, std::uint32_t Capacity = 256>
@@ -32,7 +35,7 @@ class shared_ring {
 
   /// Returns   how many more may be offered.
   std::uint32_t room() const noexcept {
-    return Capacity - (tail_.load(base::relaxed) - head_.load(base::acquire));  // [ring.take]
+    return Capacity - (tail_.load(base::relaxed) - head_.load(base::acquire));  // [ring.take] argued
   }
 
   /// Offers `count` items, at most `room()`, which `next()` gives one by one.
@@ -58,13 +61,13 @@ class shared_ring {
   ///
   /// Returns   null when there is none.
   T take() noexcept {
-    std::uint32_t head = head_.load(base::acquire);
+    std::uint32_t head = head_.load(base::acquire);  // [ring.pair] model
     for (;;) {
-      if (head == tail_.load(base::acquire)) {  // [ring.offer]
+      if (head == tail_.load(base::acquire)) {  // [ring.offer] model
         return T{};
       }
       T item = slots_[head % Capacity].load(base::relaxed);  // valid if the exchange succeeds (I2, I3)
-      if (head_.compare_exchange_weak(head, head + 1, base::acq_rel, base::acquire)) {  // [ring.take]
+      if (head_.compare_exchange_weak(head, head + 1, base::release, base::acquire)) {  // [ring.take] [ring.pair] model
         return item;
       }
     }
@@ -74,8 +77,8 @@ class shared_ring {
   ///
   /// Returns   how many were written to `items`; 0 also when another taker was first.
   std::uint32_t take_half(T* items, std::uint32_t most) noexcept {
-    std::uint32_t head = head_.load(base::acquire);
-    const std::uint32_t there = tail_.load(base::acquire) - head;  // [ring.offer]
+    std::uint32_t head = head_.load(base::acquire);                // [ring.pair] argued: fewer pairs are torn
+    const std::uint32_t there = tail_.load(base::acquire) - head;  // [ring.offer] model
     if (there == 0 || there > Capacity) {                          // the two loads are not one: a torn pair is refused
       return 0;
     }
@@ -84,7 +87,9 @@ class shared_ring {
     for (std::uint32_t i = 0; i < count; ++i) {
       items[i] = slots_[(head + i) % Capacity].load(base::relaxed);  // I2, I3
     }
-    return head_.compare_exchange_strong(head, head + count, base::acq_rel, base::relaxed) ? count : 0;  // [ring.take]
+    const bool is_ours =
+        head_.compare_exchange_strong(head, head + count, base::release, base::relaxed);  // [ring.take] [ring.pair]
+    return is_ours ? count : 0;
   }
 
  private:
