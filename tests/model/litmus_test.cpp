@@ -10,8 +10,8 @@
 #include "checker/explore.hpp"
 #include "checker/var.hpp"
 
-// What the checker itself is checked with: programs of a few lines whose outcomes are known from the literature. Each is
-// explored with the reduction and without it; the outcomes are the same.
+// What the checker itself is checked with: programs of a few lines whose outcomes are known from the literature. Each
+// is explored with the reduction and without it; the outcomes are the same.
 //
 // Source  Alglave, Maranget, Tautschnig: Herding cats. TOPLAS 2014, doi:10.1145/2627752 (the names of the tests).
 

@@ -16,8 +16,8 @@ using namespace martlet::model;
 
 namespace {
 
-// What lies in the ring: who takes it writes to it, as plain data, so that two who take the same one race, and so does one who
-// takes it before it is made.
+// What lies in the ring: who takes it writes to it, as plain data, so that two who take the same one race, and so does
+// one who takes it before it is made.
 struct item {
   var<int> taken;
 

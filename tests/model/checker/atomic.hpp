@@ -16,8 +16,8 @@ inline constexpr memory_order release = std::memory_order_release;
 inline constexpr memory_order acq_rel = std::memory_order_acq_rel;
 inline constexpr memory_order seq_cst = std::memory_order_seq_cst;
 
-/// As std::atomic; a place in the memory of the execution that runs, from the first operation on. Each function ends with
-/// where it is called.
+/// As std::atomic; a place in the memory of the execution that runs, from the first operation on. Each function ends
+/// with where it is called.
 template <class T>
 class atomic {
   static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= sizeof(std::uint64_t));

@@ -57,7 +57,8 @@ class choices {
     return points_[next_++].current;
   }
 
-  /// Returns   whether the execution has asked for less than the one before it, of which it should be a copy up to here.
+  /// Returns   whether the execution has asked for less than the one before it, of which it should be a copy up to
+  /// here.
   bool has_strayed() const noexcept { return next_ < points_.size(); }
 
   /// Goes on to the next execution.

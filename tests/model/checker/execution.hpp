@@ -32,9 +32,9 @@ struct handle {
 
 /// One run of the program after the other, each a path through the choices.
 ///
-/// A thread stops before each of its steps, and the one that is chosen goes on; so a step runs from one operation on shared
-/// memory up to the next. A path that would only repeat what another has shown is run to its end, so that its threads end,
-/// but no choice is made on it any more (it is *redundant*).
+/// A thread stops before each of its steps, and the one that is chosen goes on; so a step runs from one operation on
+/// shared memory up to the next. A path that would only repeat what another has shown is run to its end, so that its
+/// threads end, but no choice is made on it any more (it is *redundant*).
 class execution {
  public:
   execution(std::uint64_t seed, bool reduces, model::orders changed)

@@ -21,8 +21,8 @@
 ///       seen.note(a, b);
 ///     });
 ///
-/// The program is run again and again, each time on another path, so it makes all that it uses anew and does the same on the
-/// same path. What is shared are `base::atomic` and `var`; locals that one thread alone uses need neither.
+/// The program is run again and again, each time on another path, so it makes all that it uses anew and does the same
+/// on the same path. What is shared are `base::atomic` and `var`; locals that one thread alone uses need neither.
 namespace martlet::model {
 
 struct options {
@@ -63,8 +63,8 @@ inline void require(bool condition, const char* sentence) {
   }
 }
 
-/// What the executions of a program have found. Redundant ones are left out, so that a test sees when the reduction leaves out
-/// too much.
+/// What the executions of a program have found. Redundant ones are left out, so that a test sees when the reduction
+/// leaves out too much.
 template <class... T>
 class outcomes {
  public:

@@ -17,15 +17,16 @@ namespace martlet::model {
 /// gets; a read-modify-write passes on the view of the store that it replaces (a release sequence).
 ///
 /// Sequential consistency: the single order S is the order of execution, and `seq_cst_` says for each location which
-/// store nobody who comes later in S may overlook. A seq_cst load or store looks at and raises its own location there; a
-/// full fence exchanges all that its thread knows with it.
+/// store nobody who comes later in S may overlook. A seq_cst load or store looks at and raises its own location there;
+/// a full fence exchanges all that its thread knows with it.
 ///
-/// Asymmetric fences: a heavy fence is a full fence of its thread, then one visit to each other thread, then a full fence
-/// again. A visit is a full fence of the visited thread too, but the compiler may have moved that thread's accesses as far
-/// as its nearest light fences. So it publishes what was settled at the last one and takes effect at the next.
+/// Asymmetric fences: a heavy fence is a full fence of its thread, then one visit to each other thread, then a full
+/// fence again. A visit is a full fence of the visited thread too, but the compiler may have moved that thread's
+/// accesses as far as its nearest light fences. So it publishes what was settled at the last one and takes effect at
+/// the next.
 ///
-/// Source    views: Kang, Hur, Lahav, Vafeiadis, Dreyer: A promising semantics for relaxed-memory concurrency. POPL 2017,
-///           doi:10.1145/3009837.3009850. Fences: Goldblatt: Asymmetric fences. P1202R5.
+/// Source    views: Kang, Hur, Lahav, Vafeiadis, Dreyer: A promising semantics for relaxed-memory concurrency. POPL
+///           2017, doi:10.1145/3009837.3009850. Fences: Goldblatt: Asymmetric fences. P1202R5.
 class memory {
  public:
   void begin();

@@ -16,7 +16,8 @@ struct argument {
 };
 
 /// Weakens each memory order of the code under test by one step, and then by another for as long as all programs still
-/// hold; takes each fence away. Orders on lines of the tests themselves are left alone. Writes a table to standard output.
+/// hold; takes each fence away. Orders on lines of the tests themselves are left alone. Writes a table to standard
+/// output.
 ///
 /// Takes     programs that hold, and the arguments for what survives.
 /// Returns   a sentence for each mutant that survives without an argument, and for each argument that is not needed.

@@ -4,7 +4,8 @@
 
 #include "operation.hpp"
 
-/// What stands in the source at an operation. Files are read when they are first asked for; of one that cannot be read all is empty.
+/// What stands in the source at an operation. Files are read when they are first asked for; of one that cannot be read
+/// all is empty.
 namespace martlet::model {
 
 /// Returns   the code of the line, without its comment.

@@ -89,9 +89,12 @@ std::string to_text(const std::vector<event>& events, const std::vector<std::str
       what << (made.has_read ? ", stores " : ": stores ") << to_text(made.value_written);
     }
     text << std::right << std::setw(4) << ++number << "  " << std::left << std::setw(10) << thread_names[made.thread]
-         << ' ' << std::setw(64) << what.str();
-    if (made.step.at.line != 0) {
-      text << ' ' << short_path(made.step.at.file) << ':' << made.step.at.line << ' ' << labels_at(made.step.at);
+         << ' ';
+    if (made.step.at.line == 0) {
+      text << what.str();
+    } else {
+      text << std::setw(64) << what.str() << ' ' << short_path(made.step.at.file) << ':' << made.step.at.line << ' '
+           << labels_at(made.step.at);
     }
     text << '\n';
   }

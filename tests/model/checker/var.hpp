@@ -8,8 +8,9 @@
 
 namespace martlet::model {
 
-/// Plain data of a program that is explored: fails when two threads use it, one of them writing, and neither use happens
-/// before the other. To use it is no step: whether a race is there depends on what happens before what and not on the moment.
+/// Plain data of a program that is explored: fails when two threads use it, one of them writing, and neither use
+/// happens before the other. To use it is no step: whether a race is there depends on what happens before what and not
+/// on the moment.
 ///
 /// Source    Flanagan, Freund: FastTrack. PLDI 2009, doi:10.1145/1542476.1542490.
 template <class T>

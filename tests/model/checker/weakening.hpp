@@ -9,8 +9,8 @@
 
 namespace martlet::model {
 
-/// A mutant: one memory order on one line of source, made weaker; or a fence, gone. Where a line has the same order several
-/// times they are weakened together.
+/// A mutant: one memory order on one line of source, made weaker; or a fence, gone. Where a line has the same order
+/// several times they are weakened together.
 struct weakening {
   std::string file;
   unsigned line = 0;
@@ -22,8 +22,8 @@ struct weakening {
   }
 };
 
-/// The orders of operations as the code under test has them, but for the one that a mutant changes; a list of them where it is
-/// asked for.
+/// The orders of operations as the code under test has them, but for the one that a mutant changes; a list of them
+/// where it is asked for.
 class orders {
  public:
   struct use {
