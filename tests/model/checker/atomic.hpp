@@ -16,8 +16,8 @@ inline constexpr memory_order release = std::memory_order_release;
 inline constexpr memory_order acq_rel = std::memory_order_acq_rel;
 inline constexpr memory_order seq_cst = std::memory_order_seq_cst;
 
-/// As std::atomic; a place in the memory of the execution that runs, from the first operation on. Each function ends
-/// with where it is called.
+/// As std::atomic, and of the same size: a location in the memory of the execution that runs is known by its address, so
+/// one that lies in a union and was never constructed works too. Each function ends with where it is called.
 template <class T>
 class atomic {
   static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= sizeof(std::uint64_t));
@@ -26,21 +26,25 @@ class atomic {
  public:
   using value_type = T;
 
-  constexpr atomic() noexcept : initial_{} {}
-  constexpr atomic(T value) noexcept : initial_(value) {}
+  constexpr atomic() noexcept : atomic(T{}) {}
+  constexpr atomic(T value) noexcept : initial_(value) {
+    if (!std::is_constant_evaluated()) {
+      model::execution::construct(this);
+    }
+  }
   atomic(const atomic&) = delete;
   atomic& operator=(const atomic&) = delete;
   constexpr ~atomic() {
-    if (!std::is_constant_evaluated() && handle_.execution != 0) {
-      model::execution::current().retire(handle_);
+    if (!std::is_constant_evaluated()) {
+      model::execution::destroy(this);
     }
   }
 
   T load(memory_order order = seq_cst, site at = site::here()) const noexcept {
-    return to_value(here().load(handle_, to_bits(initial_), order, at));
+    return to_value(here().load(this, to_bits(initial_), order, at));
   }
   void store(T value, memory_order order = seq_cst, site at = site::here()) noexcept {
-    here().store(handle_, to_bits(initial_), to_bits(value), order, at);
+    here().store(this, to_bits(initial_), to_bits(value), order, at);
   }
   T exchange(T value, memory_order order = seq_cst, site at = site::here()) noexcept {
     return change([value](T) { return value; }, order, at);
@@ -62,8 +66,7 @@ class atomic {
   bool compare_exchange_strong(T& expected, T desired, memory_order success, memory_order failure,
                                site at = site::here()) noexcept {
     std::uint64_t bits = to_bits(expected);
-    const bool is_done =
-        here().compare_exchange(handle_, to_bits(initial_), bits, to_bits(desired), success, failure, at);
+    const bool is_done = here().compare_exchange(this, to_bits(initial_), bits, to_bits(desired), success, failure, at);
     expected = to_value(bits);
     return is_done;
   }
@@ -99,11 +102,10 @@ class atomic {
 
   T change(auto by, memory_order order, const site& at) noexcept {
     return to_value(here().exchange(
-        handle_, to_bits(initial_), [&](std::uint64_t old) { return to_bits(by(to_value(old))); }, order, at));
+        this, to_bits(initial_), [&](std::uint64_t old) { return to_bits(by(to_value(old))); }, order, at));
   }
 
-  T initial_;
-  mutable model::handle handle_;
+  T initial_;  // what it has when an execution first uses it; never changed
 };
 
 /// Waits until something that this thread has read since its last pause has changed.

@@ -1,18 +1,12 @@
 #include "execution.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 
 namespace martlet::model {
-
-namespace {
-
-// Of a handle whose atomic has been destroyed; no execution has this number.
-constexpr std::uint64_t retired = UINT64_MAX;
-
-}  // namespace
 
 execution& execution::current() {
   if (running_ == nullptr) {
@@ -29,11 +23,12 @@ bool execution::run(const std::function<void()>& program) {
   next_.fill({});
   events_.clear();
   stored_by_.clear();
+  addresses_.clear();
+  ended_.clear();
   names_ = {"main"};
   failure_.clear();
   is_redundant_ = false;
   has_membarrier_ = true;
-  number_ = ++count_;
   current_ = 0;
   for (flow& each : flows_) {
     each.at = phase::none;
@@ -184,19 +179,41 @@ std::size_t execution::changed(std::size_t thread, std::array<std::uint8_t, max_
 
 // ---- what steps do
 
-std::uint8_t execution::locate(handle& object, std::uint64_t initial) {
-  if (object.execution == number_) {
-    return object.location;
+std::uint8_t execution::locate(const void* object, std::uint64_t initial) {
+  if (const auto known = std::find(addresses_.begin(), addresses_.end(), object); known != addresses_.end()) {
+    return static_cast<std::uint8_t>(known - addresses_.begin());
   }
-  if (object.execution == retired) {
+  if (std::find(ended_.begin(), ended_.end(), object) != ended_.end()) {
     fail("an atomic was used after its end");
   }
-  if (memory_.locations() == max_locations) {
+  if (addresses_.size() == max_locations) {
     fail("the program has more than " + std::to_string(max_locations) + " atomics");
   }
-  object = {number_, memory_.add_location(initial)};
+  addresses_.push_back(object);
   stored_by_.push_back({0});
-  return object.location;
+  return memory_.add_location(initial);
+}
+
+void execution::construct(const void* object) {
+  if (running_ != nullptr) {
+    std::replace(running_->addresses_.begin(), running_->addresses_.end(), object, static_cast<const void*>(nullptr));
+    std::erase(running_->ended_, object);
+  }
+}
+
+void execution::destroy(const void* object) {
+  if (running_ == nullptr) {
+    return;
+  }
+  execution& self = *running_;
+  const auto known = std::find(self.addresses_.begin(), self.addresses_.end(), object);
+  if (known != self.addresses_.end()) {
+    if (!self.memory_.is_left_by_others(self.current_, static_cast<std::size_t>(known - self.addresses_.begin()))) {
+      self.fail("an atomic ends while another thread may still use it");
+    }
+    *known = nullptr;
+  }
+  self.ended_.push_back(object);
 }
 
 place execution::choose_store(std::uint8_t location, memory_order order) {
@@ -225,7 +242,7 @@ void execution::note_written(std::uint8_t location, std::uint64_t value) {
   flows_[current_].last_read[location] = memory_.newest(location);
 }
 
-std::uint64_t execution::load(handle& object, std::uint64_t initial, memory_order order, const site& at) {
+std::uint64_t execution::load(const void* object, std::uint64_t initial, memory_order order, const site& at) {
   const std::uint8_t location = locate(object, initial);
   order = orders.of(order, true, false, at);
   reach({kind::load, location, 0, 0, order, at});
@@ -236,7 +253,8 @@ std::uint64_t execution::load(handle& object, std::uint64_t initial, memory_orde
   return memory_.value(location, which);
 }
 
-void execution::store(handle& object, std::uint64_t initial, std::uint64_t value, memory_order order, const site& at) {
+void execution::store(const void* object, std::uint64_t initial, std::uint64_t value, memory_order order,
+                      const site& at) {
   const std::uint8_t location = locate(object, initial);
   order = orders.of(order, false, true, at);
   reach({kind::store, location, 0, 0, order, at});
@@ -252,8 +270,8 @@ void execution::replace(std::uint8_t location, std::uint64_t value, memory_order
   finish_step(memory_.newest(location));
 }
 
-bool execution::compare_exchange(handle& object, std::uint64_t initial, std::uint64_t& expected, std::uint64_t desired,
-                                 memory_order success, memory_order failure, const site& at) {
+bool execution::compare_exchange(const void* object, std::uint64_t initial, std::uint64_t& expected,
+                                 std::uint64_t desired, memory_order success, memory_order failure, const site& at) {
   const std::uint8_t location = locate(object, initial);
   success = orders.of(success, true, true, at);
   failure = orders.of(failure, true, false, at);
@@ -282,13 +300,6 @@ bool execution::compare_exchange(handle& object, std::uint64_t initial, std::uin
   finish_step();
   expected = memory_.value(location, which);
   return false;
-}
-
-void execution::retire(handle& object) {
-  if (object.execution == number_ && !memory_.is_left_by_others(current_, object.location)) {
-    fail("an atomic ends while another thread may still use it");
-  }
-  object.execution = retired;
 }
 
 bool execution::is_there(const site& fence) {

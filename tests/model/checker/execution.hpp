@@ -24,12 +24,6 @@ struct thread {
   std::function<void()> run;
 };
 
-/// Where an atomic lies in the memory of the execution that runs.
-struct handle {
-  std::uint64_t execution = 0;
-  std::uint8_t location = 0;
-};
-
 /// One run of the program after the other, each a path through the choices.
 ///
 /// A thread stops before each of its steps, and the one that is chosen goes on; so a step runs from one operation on
@@ -55,14 +49,18 @@ class execution {
 
   static execution& current();
 
+  /// Say that an atomic begins or ends at an address. Outside of an execution nothing happens.
+  static void construct(const void* object);
+  static void destroy(const void* object);
+
   void start_and_join(std::initializer_list<thread> threads);
   [[noreturn]] void fail(const std::string& sentence);
 
-  std::uint64_t load(handle& object, std::uint64_t initial, memory_order order, const site& at);
-  void store(handle& object, std::uint64_t initial, std::uint64_t value, memory_order order, const site& at);
+  std::uint64_t load(const void* object, std::uint64_t initial, memory_order order, const site& at);
+  void store(const void* object, std::uint64_t initial, std::uint64_t value, memory_order order, const site& at);
   /// Takes what makes the new value out of the old one.
   template <class Change>
-  std::uint64_t exchange(handle& object, std::uint64_t initial, Change change, memory_order order, const site& at) {
+  std::uint64_t exchange(const void* object, std::uint64_t initial, Change change, memory_order order, const site& at) {
     const std::uint8_t location = locate(object, initial);
     order = orders.of(order, true, true, at);
     reach({kind::exchange, location, 0, 0, order, at});
@@ -70,10 +68,8 @@ class execution {
     replace(location, change(old), order);
     return old;
   }
-  bool compare_exchange(handle& object, std::uint64_t initial, std::uint64_t& expected, std::uint64_t desired,
+  bool compare_exchange(const void* object, std::uint64_t initial, std::uint64_t& expected, std::uint64_t desired,
                         memory_order success, memory_order failure, const site& at);
-  /// Notes that an atomic's memory is no longer its own.
-  void retire(handle& object);
 
   /// From now on a light fence and a heavy one are full fences, as where the kernel refuses membarrier.
   void forbid_membarrier() noexcept { has_membarrier_ = false; }
@@ -102,7 +98,7 @@ class execution {
 
   static void run_thread();
 
-  std::uint8_t locate(handle& object, std::uint64_t initial);
+  std::uint8_t locate(const void* object, std::uint64_t initial);
   void reach(const operation& step);
   std::size_t choose();
   bool is_enabled(std::size_t thread) const noexcept;
@@ -121,7 +117,6 @@ class execution {
 
   static constexpr std::size_t most_steps = 5000;
   static inline execution* running_ = nullptr;
-  static inline std::uint64_t count_ = 0;
 
   choices choices_;
   bool reduces_;
@@ -132,10 +127,11 @@ class execution {
   std::array<flow, max_threads> flows_;
   std::array<operation, max_threads> next_{};
   std::size_t current_ = 0;
-  std::uint64_t number_ = 0;
   bool is_redundant_ = false;
   bool has_membarrier_ = true;
 
+  std::vector<const void*> addresses_;  // of each location, null after its end
+  std::vector<const void*> ended_;      // where an atomic was, and none has begun since
   std::vector<std::string> names_;
   std::vector<event> events_;
   std::vector<std::vector<std::uint32_t>> stored_by_;  // for each location and place, the step that stored it

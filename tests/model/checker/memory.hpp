@@ -33,7 +33,6 @@ class memory {
 
   /// Returns   the number of a new location.
   std::uint8_t add_location(std::uint64_t value);
-  std::size_t locations() const noexcept { return location_count_; }
 
   /// Copies what `parent` knows to a thread that it starts.
   void start(std::size_t thread, std::size_t parent);
