@@ -8,7 +8,7 @@ namespace martlet::base {
 namespace detail {
 
 struct asymmetry {
-  bool load(std::memory_order) const noexcept { return model::execution::current().has_membarrier(); }
+  bool load(std::memory_order) const noexcept { return model::execution::has_membarrier(); }
 };
 inline constexpr asymmetry fences_are_asymmetric;
 

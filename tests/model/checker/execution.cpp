@@ -57,10 +57,7 @@ void execution::run_thread() {
   if (self.current_ == 0) {
     mine.on.switch_to(self.host_);
   }
-  self.reach({.what = kind::end});
-  self.memory_.light_fence(self.current_);
   mine.at = phase::ended;
-  self.finish_step();
   const std::size_t next = self.choose();
   self.current_ = next;
   mine.on.switch_to(self.flows_[next].on);
@@ -130,7 +127,6 @@ std::size_t execution::choose() {
       continue;
     }
     if (next_[thread].what == kind::begin) {
-      next_[thread] = {};
       return thread;  // it touches nothing that others see
     }
     enabled |= thread_set{1} << thread;

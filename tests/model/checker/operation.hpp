@@ -31,7 +31,6 @@ enum class kind : std::uint8_t {
   visit,  // a heavy fence passes through another thread
   pause,  // waits until something that was read has changed
   join,   // waits until all other threads have ended
-  end,
 };
 
 constexpr bool reads(kind what) noexcept {
@@ -44,7 +43,7 @@ constexpr bool is_full_fence(kind what) noexcept { return what == kind::full_fen
 
 /// What a thread will do in its next step.
 struct operation {
-  kind what = kind::end;
+  kind what = kind::begin;
   std::uint8_t location = 0;
   std::uint8_t target = 0;    // of a visit: the thread
   std::uint64_t watched = 0;  // of a pause: a bit for each location

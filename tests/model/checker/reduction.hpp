@@ -21,7 +21,7 @@ namespace martlet::model {
 ///   - one reads what the other writes there, or both are seq_cst and one of them writes;
 ///   - both are seq_cst loads of the same location (what one has read bounds the other);
 ///   - one is a full fence, and the other too or seq_cst;
-///   - one is a heavy fence's visit to a thread, and the other is a fence of that thread, or its end;
+///   - one is a heavy fence's visit to a thread, and the other is a fence of that thread;
 ///   - one writes a location that the other pauses for.
 ///
 /// Source    Godefroid: Partial-order methods for the verification of concurrent systems. LNCS 1032, 1996 (sleep sets).
@@ -77,8 +77,7 @@ class reduction {
 
   // Whether `step` is a visit to the thread that makes `its`, which fences.
   static bool touches_visitor(const operation& step, std::size_t its_thread, const operation& its) noexcept {
-    return step.what == kind::visit && step.target == its_thread &&
-           (its.what == kind::light_fence || its.what == kind::end);
+    return step.what == kind::visit && step.target == its_thread && its.what == kind::light_fence;
   }
 
   std::array<place, max_threads> covered_{};

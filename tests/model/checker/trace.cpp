@@ -22,7 +22,6 @@ const char* to_text(kind what) noexcept {
     case kind::visit: return "heavy fence, in";
     case kind::pause: return "goes on after a pause";
     case kind::join: return "has joined all";
-    case kind::end: return "ends";
   }
   return "";
 }
