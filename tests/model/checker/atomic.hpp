@@ -29,7 +29,7 @@ class atomic {
   constexpr atomic() noexcept : atomic(T{}) {}
   constexpr atomic(T value) noexcept : initial_(value) {
     if (!std::is_constant_evaluated()) {
-      model::execution::construct(this);
+      model::execution::construct(this, to_bits(value));
     }
   }
   atomic(const atomic&) = delete;

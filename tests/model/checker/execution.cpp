@@ -24,6 +24,7 @@ bool execution::run(const std::function<void()>& program) {
   events_.clear();
   stored_by_.clear();
   addresses_.clear();
+  births_.clear();
   ended_.clear();
   names_ = {"main"};
   failure_.clear();
@@ -177,23 +178,34 @@ std::size_t execution::changed(std::size_t thread, std::array<std::uint8_t, max_
 
 std::uint8_t execution::locate(const void* object, std::uint64_t initial) {
   if (const auto known = std::find(addresses_.begin(), addresses_.end(), object); known != addresses_.end()) {
-    return static_cast<std::uint8_t>(known - addresses_.begin());
+    const auto location = static_cast<std::uint8_t>(known - addresses_.begin());
+    if (births_[location].step > now().steps[births_[location].thread]) {
+      fail("an atomic is used, and its beginning does not happen before");
+    }
+    return location;
   }
   if (std::find(ended_.begin(), ended_.end(), object) != ended_.end()) {
     fail("an atomic was used after its end");
   }
+  return add_location(object, initial, {});
+}
+
+std::uint8_t execution::add_location(const void* object, std::uint64_t initial, const birth& born) {
   if (addresses_.size() == max_locations) {
     fail("the program has more than " + std::to_string(max_locations) + " atomics");
   }
   addresses_.push_back(object);
+  births_.push_back(born);
   stored_by_.push_back({0});
   return memory_.add_location(initial);
 }
 
-void execution::construct(const void* object) {
+void execution::construct(const void* object, std::uint64_t initial) {
   if (running_ != nullptr) {
-    std::replace(running_->addresses_.begin(), running_->addresses_.end(), object, static_cast<const void*>(nullptr));
-    std::erase(running_->ended_, object);
+    execution& self = *running_;
+    std::replace(self.addresses_.begin(), self.addresses_.end(), object, static_cast<const void*>(nullptr));
+    std::erase(self.ended_, object);
+    self.add_location(object, initial, {self.current_, self.now().steps[self.current_]});
   }
 }
 

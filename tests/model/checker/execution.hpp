@@ -50,7 +50,7 @@ class execution {
   static execution& current();
 
   /// Say that an atomic begins or ends at an address. Outside of an execution nothing happens.
-  static void construct(const void* object);
+  static void construct(const void* object, std::uint64_t initial);
   static void destroy(const void* object);
 
   void start_and_join(std::initializer_list<thread> threads);
@@ -96,9 +96,15 @@ class execution {
     std::uint64_t read_since_pause = 0;  // a bit for each location
   };
 
+  struct birth {
+    std::size_t thread = 0;
+    place step = 0;
+  };
+
   static void run_thread();
 
   std::uint8_t locate(const void* object, std::uint64_t initial);
+  std::uint8_t add_location(const void* object, std::uint64_t initial, const birth& born);
   void reach(const operation& step);
   std::size_t choose();
   bool is_enabled(std::size_t thread) const noexcept;
@@ -131,6 +137,7 @@ class execution {
   bool has_membarrier_ = true;
 
   std::vector<const void*> addresses_;  // of each location, null after its end
+  std::vector<birth> births_;           // of each location, where it was seen
   std::vector<const void*> ended_;      // where an atomic was, and none has begun since
   std::vector<std::string> names_;
   std::vector<event> events_;

@@ -1,8 +1,8 @@
 #include "mutants.hpp"
 
 #include <cstdio>
-#include <deque>
 #include <set>
+#include <utility>
 
 #include "explore.hpp"
 #include "source_text.hpp"
@@ -36,6 +36,11 @@ std::vector<memory_order> one_step_weaker(const orders::use& use, memory_order o
   }
 }
 
+bool is_at_least(memory_order order, memory_order weaker) noexcept {
+  return order == weaker || weaker == std::memory_order_relaxed || order == std::memory_order_seq_cst ||
+         (order == std::memory_order_acq_rel && weaker != std::memory_order_seq_cst);
+}
+
 std::set<orders::use> orders_used(const std::vector<std::function<void()>>& programs) {
   std::set<orders::use> all;
   for (const auto& program : programs) {
@@ -61,17 +66,22 @@ std::vector<std::string> unexplained_mutants(const std::vector<std::function<voi
                                              const std::vector<argument>& arguments) {
   std::vector<std::string> unexplained;
   std::set<const argument*> needed;
-  std::deque<mutant> waiting;
+  std::vector<mutant> waiting;
+  std::set<std::pair<orders::use, memory_order>> known;
   const auto weaken = [&](const orders::use& use, memory_order from) {
     for (const memory_order to : one_step_weaker(use, from)) {
-      waiting.push_back({use, from, to});
+      if (known.insert({use, to}).second) {
+        waiting.push_back({use, from, to});
+      }
     }
   };
-  for (const orders::use& use : orders_used(programs)) {
-    weaken(use, use.order);
+  const std::set<orders::use> all = orders_used(programs);
+  for (auto use = all.rbegin(); use != all.rend(); ++use) {  // the last to wait is the first to be tried
+    weaken(*use, use->order);
   }
-  for (; !waiting.empty(); waiting.pop_front()) {
-    const mutant tried = waiting.front();
+  while (!waiting.empty()) {
+    const mutant tried = waiting.back();
+    waiting.pop_back();
     const orders::use& use = tried.original;
     const site at{use.file.c_str(), use.line};
     const std::string code = code_at(at);
@@ -81,9 +91,11 @@ std::vector<std::string> unexplained_mutants(const std::vector<std::function<voi
     const bool is_alive = survives(tried, programs);
     if (is_alive) {
       for (const argument& each : arguments) {
-        if (code.find(each.code) != std::string::npos && each.to == tried.to) {
+        if (code.find(each.code) != std::string::npos && is_at_least(tried.to, each.to)) {
           why = &each;
-          needed.insert(why);
+          if (tried.to == each.to) {
+            needed.insert(why);
+          }
         }
       }
       if (why == nullptr) {
