@@ -118,6 +118,8 @@ struct tasklet : wait_core {
     word_.store(bits(tag::runnable), base::relaxed);
   }
 
+  ~tasklet() {}  // what lies in unions outlives the frame (I3)
+
   static constexpr std::uintptr_t bits(tag t) noexcept { return static_cast<std::uintptr_t>(t); }
   static tag tag_of(std::uintptr_t word) noexcept { return static_cast<tag>(word & tag_mask); }
   static std::uintptr_t parked_on(const wait_core& core) noexcept {

@@ -84,8 +84,8 @@ class wait_list {
 inline bool park(waiter who, wait_core& core) noexcept {
   tasklet* root = who.root;
   root->word_.store(tasklet::parked_on(core), base::release);  // [word.park] [cancel.look]
-  base::light_fence();
-  if (root->is_cancelled()) [[unlikely]] {  // [cancel.look] model
+  base::light_fence();                                         // [cancel.look] model
+  if (root->is_cancelled()) [[unlikely]] {                     // [cancel.look]
     root->word_.store(tasklet::bits(tag::runnable), base::relaxed);
     return false;
   }
@@ -130,7 +130,7 @@ bool tell_to_stop(tasklet* who, std::uint16_t reach) noexcept;
 
 /// Takes back the mark that a canceller looks, which `tell_to_stop` has made: the last of the second step.
 inline void stop_looking(tasklet& who) noexcept {
-  who.cancel_.fetch_and(static_cast<std::uint16_t>(~cancel::looking), base::release);  // [cancel.shield]
+  who.cancel_.fetch_and(static_cast<std::uint16_t>(~cancel::looking), base::release);  // [cancel.shield] argued
 }
 
 /// Ends the wait that `who` is in, if it is in one. There was a `heavy_fence` since it was told.
