@@ -182,6 +182,10 @@ void scope::child_stopped() noexcept {
 }
 
 void scope::child_failed(std::exception_ptr failure, bool, site where) noexcept {
+  if (is_late() && detail::is_cancellation(failure)) {
+    child_stopped();  // the watch of a scope inside came before our own
+    return;
+  }
   {
     const std::lock_guard guard(lock_);
     if (first_failure_.error == nullptr) {
@@ -360,9 +364,14 @@ bool scope::let_go_of_owner(at_end what) noexcept {
   return was_told;
 }
 
+// Whether a deadline has come by the clock. The watches of nested scopes that have one deadline run one after the other, so a
+// scope inside may have heard of it first.
+bool scope::is_late() const noexcept { return limit_ != base::never && limit_ <= base::now(); }
+
 // All children have ended; others may still call `cancel`, and `spawn` into a scope that is an object.
 void scope::settle(at_end what, std::exception_ptr of_the_body) {
-  const bool was_told = let_go_of_owner(what);
+  const bool is_too_late = is_late();
+  const bool was_told = let_go_of_owner(what) || is_too_late;
   const bool body_stopped = of_the_body != nullptr && was_told && detail::is_cancellation(of_the_body);
   bool was_cut_short = body_stopped;
   bool has_passed = false;
@@ -372,8 +381,9 @@ void scope::settle(at_end what, std::exception_ptr of_the_body) {
     const std::lock_guard guard(lock_);
     has_failures = first_failure_.error != nullptr;
     was_cut_short = std::exchange(somebody_stopped_, false) || was_cut_short;
-    has_passed = deadline_has_passed_;
-    is_inside_passed = outer_has_passed_;
+    const bool ends_now = is_too_late && was_cut_short;
+    has_passed = deadline_has_passed_ || (ends_now && !is_limited_outside_);
+    is_inside_passed = outer_has_passed_ || (ends_now && is_limited_outside_);
     children_are_told_ = has_passed || is_inside_passed;
   }
   std::vector<std::exception_ptr> errors;

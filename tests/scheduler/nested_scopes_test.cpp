@@ -163,6 +163,21 @@ TEST_SUITE("scopes inside of scopes") {
     }());
   }
 
+  TEST_CASE("whichever of nested scopes hears first of their common limit, it is the outer one that says so") {
+    scheduler pool(2);
+    for (int i = 0; i < scaled(300); ++i) {
+      const auto waits_inside = [] {
+        scope inner;
+        inner.spawn([] { await(sleep_for(1h)); });
+        inner.join();
+      };
+      CHECK_THROWS_AS(pool.block_on(pool.spawn([&] { in_scope(1ms, [&](scope&) { waits_inside(); }); })),
+                      deadline_passed);
+      CHECK_THROWS_AS(pool.block_on(pool.spawn([&] { in_scope(1ms, [&](scope& s) { s.spawn(waits_inside); }); })),
+                      deadline_passed);
+    }
+  }
+
   TEST_CASE("what was cut short by the limit around it does not look complete") {
     scheduler pool(1);
     pool.block_on(pool.spawn([] {
@@ -250,6 +265,9 @@ TEST_SUITE("scopes inside of scopes") {
       scope of_fiber;
       CHECK(await(martlet::spawn([&] { return joins(of_fiber); }).join()) == sentence);
     }));
+  }
+
+  TEST_CASE("one that still has children is destroyed by it too") {
     const auto end = in_child([] {
       scheduler own(1);
       std::optional<scope> left;

@@ -176,6 +176,7 @@ class scope final : private detail::scope_base, private detail::wait_core {
   static base::instant limit_around(detail::tasklet& self) noexcept;
   static std::uint16_t reach_of_stopped(detail::tasklet& self, const scope* but) noexcept;
   bool is_owner_stopped_by_others() const noexcept;
+  bool is_late() const noexcept;
   std::vector<detail::failed_child> take_failures();
   bool let_go_of_owner(at_end what) noexcept;
   void settle(at_end what, std::exception_ptr of_the_body);
