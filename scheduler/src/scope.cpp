@@ -129,8 +129,7 @@ bool scope::have_ended(at_end what) noexcept {
 
 // ---- the children
 
-// The common ways of both, a free place and another child left, end in jumps and save no registers: half a million scopes a
-// second have a child.
+// The common ways of a begin and an end, a free place and another child left, end in jumps and save no registers.
 std::uintptr_t scope::child_began(detail::tasklet& who) {
   if (lock_.try_lock()) [[likely]] {
     if (detail::membership* place = roster_.take(); place != nullptr) [[likely]] {

@@ -6,8 +6,9 @@ namespace martlet::detail {
 ///
 /// Handles SIGSEGV and SIGBUS for the whole process. A fault in the guard page of a stack of ours writes one block of
 /// text to stderr: that a stack overflowed, how large it is, where its tasklet was spawned, on which worker it ran and
-/// what to do; so does one in the guard page of a worker's own thread, whose stack coroutines run on. That fault and all others then go to whoever handled them before, as if nobody had been in between: by
-/// default the process dies of the signal, at the instruction that faulted, so exit status and core dump are right.
+/// what to do; so does one in the guard page of a worker's own thread, whose stack coroutines run on. That fault and all
+/// others then go to whoever handled them before, as if nobody had been in between: by default the process dies of the
+/// signal, at the instruction that faulted, so exit status and core dump are right.
 /// Under a sanitizer its own report follows.
 ///
 /// Only threads whose host wants it (`reports_overflow_`) and that have an alternate signal stack can say it.
