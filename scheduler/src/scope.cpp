@@ -31,15 +31,15 @@ base::instant scope::limit_around(detail::tasklet& self) noexcept {
     return around.reach_ > depth ? around.limit_ : base::never;
   }
   const auto* place = detail::membership::of_link(link);
-  return place != nullptr && depth == 0 ? place->of->limit() : base::never;
+  return place != nullptr && depth == 0 ? place->scope()->limit() : base::never;
 }
 
 scope::scope(detail::run_queue* queue, deadline own, detail::scope_kind what)
-    : queue_(queue),
-      owner_(detail::running_tasklet()),
+    : owner_(detail::running_tasklet()),
+      queue_(queue),
       kind_(what),
-      limit_(owner_ == nullptr ? base::never : limit_around(*owner_)),
-      uncaught_(std::uncaught_exceptions()) {
+      uncaught_(std::uncaught_exceptions()),
+      limit_(owner_ == nullptr ? base::never : limit_around(*owner_)) {
   if (detail::host* here = detail::current_host(); here != nullptr && queue_ == nullptr) {
     queue_ = static_cast<detail::run_queue*>(here->executor_);
   }
@@ -148,7 +148,6 @@ std::uintptr_t scope::child_began(detail::tasklet& who) {
 
 // Under the lock, which it lets go of.
 inline std::uintptr_t scope::seat(detail::membership& place, detail::tasklet& who) noexcept {
-  place.of = this;
   ++open_;
   place.who.store(reinterpret_cast<std::uintptr_t>(&who), base::release);  // [member.enter]
   const bool is_told = children_are_told_ || (owner_ != nullptr && owner_->is_cancelled());
@@ -162,7 +161,7 @@ inline std::uintptr_t scope::seat(detail::membership& place, detail::tasklet& wh
 // Under the lock, which it lets go of meanwhile, and has let go of when it throws.
 detail::membership* scope::enlarge_roster() {
   lock_.unlock();
-  detail::roster::block* more = detail::roster::make_block();
+  detail::roster::block* more = detail::roster::make_block(*this);
   lock_.lock();
   detail::membership* place = roster_.take();
   if (place == nullptr) {
@@ -268,39 +267,47 @@ void scope::stop(whom to_stop) noexcept {
 }
 
 // A child that is held cannot end; one whose wait has been ended for it does not before it is made ready. They are held over
-// a fence, so a run at a time. Whom another canceller holds, that one tells.
+// a fence, so some at a time. Whom another canceller holds, that one tells.
 void scope::cancel_members() noexcept {
-  lock_.lock();
-  const detail::roster::extent members = roster_.handed_out();
-  lock_.unlock();
-  roster_.visit(members, [](std::span<detail::membership> places) {
-    struct told_one {
-      detail::membership* place;
-      detail::tasklet* who;
-    };
-    std::array<told_one, detail::roster::longest_run> told;
-    std::size_t count = 0;
-    for (auto& place : places) {
-      if (detail::tasklet* who = place.hold(); who == nullptr) {
-      } else if (detail::tell_to_stop(who, 0)) {
-        told[count++] = {&place, who};
-      } else {
-        place.let_go(who);
-      }
-    }
-    if (count != 0) {
-      base::heavy_fence();
-    }
-    for (told_one& one : std::span(told).first(count)) {
+  struct told_one {
+    detail::membership* place;
+    detail::tasklet* who;
+  };
+  std::array<told_one, 64> told;
+  std::size_t count = 0;
+  const auto end_waits = [&told, &count]() noexcept {
+    const std::span<told_one> all = std::span(told).first(std::exchange(count, 0));
+    base::heavy_fence();
+    for (told_one& one : all) {
       detail::tasklet* leaf = detail::end_wait(one.who);
       one.place->let_go(std::exchange(one.who, leaf));
     }
-    for (const told_one& one : std::span(told).first(count)) {
+    for (const told_one& one : all) {
       if (one.who != nullptr) {
         detail::ready(one.who, detail::current_host(), detail::turn::last);
       }
     }
+  };
+  lock_.lock();
+  const detail::roster::extent members = roster_.handed_out();
+  lock_.unlock();
+  detail::roster::visit(members, [&told, &count, end_waits](detail::membership& place) noexcept {
+    detail::tasklet* who = place.hold();
+    if (who == nullptr) {
+      return;
+    }
+    if (!detail::tell_to_stop(who, 0)) {
+      place.let_go(who);
+      return;
+    }
+    told[count++] = {&place, who};
+    if (count == told.size()) {
+      end_waits();
+    }
   });
+  if (count != 0) {
+    end_waits();
+  }
 }
 
 // ---- the end

@@ -18,6 +18,7 @@ constexpr int budget = 128;               // waits that may succeed at once befo
 constexpr std::uint64_t young_us = 20;    // what is offered for less than this wakes nobody
 constexpr std::uint64_t poll_us = 50;     // between two looks at the driver of a busy worker
 constexpr std::uint64_t probe_us = 1000;  // between two probes of a busy worker's queues
+constexpr std::uint64_t short_us = 100;   // a wait in queues that need not be measured
 
 // Returns   where each worker is to be pinned; nothing when none is.
 std::vector<base::processor> places_of_workers(const scheduler_options& options, unsigned count) {
@@ -209,7 +210,7 @@ void stealing::spawn_late(tasklet* who, host* here) {
     return;
   }
   membership* place = membership::of_link(who->link_);
-  scope_base* owner = place != nullptr ? place->of : reinterpret_cast<scope_base*>(who->link_);
+  scope_base* owner = place != nullptr ? place->scope() : reinterpret_cast<scope_base*>(who->link_);
   who->lock_.lock();
   if (place != nullptr) {
     place->leave(*who);
@@ -295,12 +296,15 @@ void stealing::wake_one(worker* waker) noexcept {
 
 // ---- how long what is queued waits
 
-void stealing::probe_queue(worker& w, std::uint64_t now) noexcept {
+// Not where it is plain that the wait is short: a probe between two partners that take turns would part them.
+//
+// Takes     how long the last turns took, and how many they were.
+void stealing::probe_queue(worker& w, std::uint64_t now, std::uint64_t time, std::uint32_t turns) noexcept {
   if (now - w.last_probe_ < probe_us * cycles_per_us_) {
     return;
   }
   w.last_probe_ = now;
-  if (!w.has_private_work()) {
+  if (w.private_size() * (time / turns) < short_us * cycles_per_us_) {
     w.probe_.forget();
   } else if (tasklet* probe = w.probe_.send(w); probe != nullptr) {
     w.put_last(probe);
@@ -437,6 +441,7 @@ bool stealing::run_turns(worker& w, tasklet* who) {
 tasklet* stealing::look_around(worker& w) {
   const std::uint64_t now = base::cycles();
   const std::uint64_t passed = now - w.last_look_;
+  const std::uint32_t turns = w.interval_;
   // Long tasklets must not make timers late, so the interval follows them.
   if (passed > 2 * poll_us * cycles_per_us_ && w.interval_ > 1) {
     w.interval_ /= 2;
@@ -449,7 +454,7 @@ tasklet* stealing::look_around(worker& w) {
     w.last_poll_ = now;
     attend(w, true);
     attend_orphans(w);
-    probe_queue(w, now);
+    probe_queue(w, now, passed, turns);
   }
   if (w.offered_at_ != 0 && now - w.offered_at_ > young_us * cycles_per_us_) {
     // Offered and still there: worth a wake, unless thieves found our tasks too small lately.

@@ -139,7 +139,7 @@ class stealing : public run_queue, private failure_listener {
   void keep_watch(worker& w) noexcept;
 
   void inject(tasklet* who) noexcept;
-  void probe_queue(worker& w, std::uint64_t now) noexcept;
+  void probe_queue(worker& w, std::uint64_t now, std::uint64_t time, std::uint32_t turns) noexcept;
   std::chrono::nanoseconds queue_wait() const noexcept;
   void share(worker& w) noexcept;
   void share_with_idle(worker& w) noexcept;

@@ -83,6 +83,7 @@ class alignas(128) worker final : public host {
   /// Threads   any.
   void trim() noexcept;
 
+  std::size_t private_size() const noexcept { return fresh_.size() + woken_.size(); }
   bool has_private_work() const noexcept {
     return slot_.load(base::relaxed) != nullptr || !fresh_.seems_empty() || !woken_.seems_empty();
   }
@@ -151,7 +152,6 @@ class alignas(128) worker final : public host {
   // How often in a row the slot may be run before the others get a turn.
   static constexpr std::uint32_t slot_cap = 64;
 
-  std::size_t private_size() const noexcept { return fresh_.size() + woken_.size(); }
   tasklet* pop_oldest() noexcept { return !fresh_.empty() ? fresh_.pop_front() : woken_.pop_front(); }
   void offer(std::size_t count) noexcept;
   void offer_rest() noexcept;

@@ -223,6 +223,7 @@ frame_pool::chain frame_pool::take(std::size_t index, std::uint32_t most) {
         std::byte* place = s.first + last * size;
         begin = begin == nullptr ? place : begin;
         base::unpoison(place, std::min(size, always_readable));
+        __builtin_prefetch(place + 64, 1);  // else each of their owners waits for it, at its next locked operation
         *end = reinterpret_cast<free_slot*>(place);
         end = &(*end)->next;
       }

@@ -35,7 +35,7 @@ tasklet_id parent() noexcept {
     link = reinterpret_cast<detail::scope_base*>(link & ~detail::inside_mark)->outer_link();
   }
   const auto* place = detail::membership::of_link(link);
-  return place == nullptr ? tasklet_id() : tasklet_id(place->of->parent());
+  return place == nullptr ? tasklet_id() : tasklet_id(place->scope()->parent());
 }
 
 site spawned_at() noexcept {

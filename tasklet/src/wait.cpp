@@ -63,7 +63,7 @@ void finish_root_as(tasklet* who, Error error) noexcept {
   membership* place = nullptr;
   if ((who->link_ & membership::mark) != 0) {
     place = membership::of_link(who->link_);
-    owner = place->of;
+    owner = place->scope();
   }
   [[maybe_unused]] const site where = who->site_;
   [[maybe_unused]] bool stopped = false;

@@ -5,6 +5,7 @@
 #include <new>
 #include <system_error>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include <unistd.h>
@@ -21,6 +22,7 @@ namespace {
 using namespace martlet::testing;
 using martlet::scheduler;
 using martlet::task;
+using block = martlet::detail::roster::block;
 using counter = martlet::base::atomic<int>;
 
 task<int> number(int n) { co_return n; }
@@ -97,31 +99,34 @@ TEST_SUITE("out of memory") {
       return;
     }
     const auto end = in_child([]() noexcept {
-      scheduler pool({.workers = 1, .most_tasklets = 6});
+      constexpr int room = static_cast<int>(std::tuple_size_v<decltype(block::places)>);
+      scheduler pool({.workers = 1, .most_tasklets = room + 2});
       pool.block_on(number(1));  // what this thread needs for a wait is there
       const bool is_right = pool.block_on([]() -> task<bool> {
         std::vector<task<int>> children;
-        for (int i = 0; i < 6; ++i) {
+        for (int i = 0; i < room + 2; ++i) {
           children.push_back(number(i));  // their frames, as long as there is memory
         }
-        co_return co_await martlet::in_scope([&children](martlet::scope& in) -> task<bool> {
+        const auto child = [&children](int i) { return std::move(children[static_cast<std::size_t>(i)]); };
+        co_return co_await martlet::in_scope([child](martlet::scope& in) -> task<bool> {
+          in.spawn(child(0));  // with it the scope gets places for so many
           eat_all();
           try {
             for (;;) {
-              martlet::detail::roster::make_block();
+              martlet::detail::allocate_frame(sizeof(block));
             }
           } catch (const std::bad_alloc&) {}
-          for (int i = 0; i < 4; ++i) {
-            in.spawn(std::move(children[static_cast<std::size_t>(i)]));  // the scope has room for these itself
+          for (int i = 1; i < room; ++i) {
+            in.spawn(child(i));
           }
           bool is_refused = false;
           try {
-            in.spawn(std::move(children[4]));
+            in.spawn(child(room));
           } catch (const std::bad_alloc&) {
             is_refused = true;
           }
-          const int last = co_await martlet::spawn(std::move(children[5])).join();
-          co_return last == 5 && is_refused;
+          const int last = co_await martlet::spawn(child(room + 1)).join();
+          co_return last == room + 1 && is_refused;
         });
       }());
       ::_exit(is_right ? 42 : 43);

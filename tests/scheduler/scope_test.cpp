@@ -45,6 +45,10 @@ TEST_SUITE("in_scope") {
     tasklet child(martlet::detail::kind::thread, tasklet::on_stack{});
     martlet::detail::membership place{};
     CHECK(place.hold() == nullptr);
+    martlet::detail::membership other{};
+    place.vacate(&other);
+    CHECK(place.hold() == nullptr);
+    CHECK(place.next() == &other);
     place.who = reinterpret_cast<std::uintptr_t>(&child);
     CHECK(place.hold() == &child);
     CHECK(place.hold() == nullptr);

@@ -132,6 +132,7 @@ class frame_pool {
 
  private:
   // A slab stands on a boundary of its size, and each of its slots begins within that size: so a slot leads to its slab.
+  // Slots of 64, 128 and 256 bytes stand on a boundary of theirs.
   static constexpr std::size_t slab_size = std::size_t{256} * 1024;
   static constexpr std::size_t most_slots = slab_size / frame_class_size(frame_class(1));
 
@@ -139,7 +140,7 @@ class frame_pool {
 
   struct slab_list;
 
-  struct alignas(64) slab {
+  struct alignas(256) slab {
     slab* older;  // all slabs, for walkers
     slab* next;   // of those with free slots; under the depot's lock, as all below but `carved`
     slab* prev;

@@ -207,20 +207,29 @@ class executor {
 struct membership {
   static constexpr std::uintptr_t mark = 2;
   static constexpr std::uintptr_t held = 1;
+  static constexpr std::uintptr_t vacant = 2;
 
-  base::atomic<std::uintptr_t>
-      who;  // the child, with `held` while it may not end; 0: the place is free, or it ends just now
-  union {
-    scope_base* of;
-    membership* next;  // of the free places
-  };
+  /// Places stand in blocks of this many bytes, on a boundary of as many, which begin with the address of their scope.
+  static constexpr std::size_t block_size = 256;
+
+  // The child, with `held` while it may not end; 0: it ends just now; the next vacant one, with `vacant`.
+  base::atomic<std::uintptr_t> who;
+
+  scope_base* scope() const noexcept {
+    return *reinterpret_cast<scope_base* const*>(reinterpret_cast<std::uintptr_t>(this) & ~(block_size - 1));
+  }
+
+  membership* next() const noexcept { return reinterpret_cast<membership*>(who.load(base::relaxed) & ~vacant); }
+  void vacate(membership* next) noexcept {
+    who.store(reinterpret_cast<std::uintptr_t>(next) | vacant, base::relaxed);  // names no child
+  }
 
   /// Keeps the child from ending until `let_go`, and not for long: the child spins.
   ///
   /// Returns   the child; null when there is none, or another thread holds it.
   tasklet* hold() noexcept {
     const std::uintptr_t child = who.load(base::acquire);  // [member.enter]
-    if (child == 0 || (child & held) != 0) {
+    if (child == 0 || (child & (held | vacant)) != 0) {
       return nullptr;
     }
     auto* one = reinterpret_cast<tasklet*>(child);
