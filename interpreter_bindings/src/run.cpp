@@ -15,7 +15,7 @@ namespace {
 class nobody final : public detail::scope_base {
   std::uintptr_t child_began(detail::tasklet&) noexcept override { return 0; }
   void child_failed(std::exception_ptr, bool, site) noexcept override {}
-  void child_ended(detail::host&, detail::membership*) noexcept override {}
+  void child_ended(detail::host&, std::uintptr_t) noexcept override {}
 };
 
 constinit nobody owner_of_closers;

@@ -30,8 +30,7 @@ base::instant scope::limit_around(detail::tasklet& self) noexcept {
     const auto& around = static_cast<const scope&>(*reinterpret_cast<scope_base*>(link & ~detail::inside_mark));
     return around.reach_ > depth ? around.limit_ : base::never;
   }
-  const auto* place = detail::membership::of_link(link);
-  return place != nullptr && depth == 0 ? place->scope()->limit() : base::never;
+  return detail::membership::is_in(link) && depth == 0 ? detail::membership::scope_of(link).limit() : base::never;
 }
 
 scope::scope(detail::run_queue* queue, deadline own, detail::scope_kind what)
@@ -199,19 +198,19 @@ void scope::child_failed(std::exception_ptr failure, bool, site where) noexcept 
   stop(whom::all);
 }
 
-void scope::child_ended(detail::host& here, detail::membership* place) noexcept {
+void scope::child_ended(detail::host& here, std::uintptr_t link) noexcept {
   static_cast<detail::run_queue*>(here.executor_)->tasklets().leave();
   if (lock_.try_lock()) [[likely]] {
-    roster_.give_back(*place);
+    roster_.give_back(detail::membership::of(link));
     one_ended(here);
   } else {
-    child_ended_slowly(here, *place);
+    child_ended_slowly(here, link);
   }
 }
 
-[[gnu::noinline]] void scope::child_ended_slowly(detail::host& here, detail::membership& place) noexcept {
+[[gnu::noinline]] void scope::child_ended_slowly(detail::host& here, std::uintptr_t link) noexcept {
   lock_.lock();
-  roster_.give_back(place);
+  roster_.give_back(detail::membership::of(link));
   one_ended(here);
 }
 

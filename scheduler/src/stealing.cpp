@@ -62,7 +62,7 @@ class stealing::outermost final : public scope_base {
     }
   }
 
-  void child_ended(host& here, membership*) noexcept override {
+  void child_ended(host& here, std::uintptr_t) noexcept override {
     pool_.tasklets().leave();
     worker::count(static_cast<worker&>(here).count_.ended);
   }
@@ -209,16 +209,16 @@ void stealing::spawn_late(tasklet* who, host* here) {
     who->cancel_.fetch_or(cancel::from_the_start, base::relaxed);  // it is in no queue yet
     return;
   }
-  membership* place = membership::of_link(who->link_);
-  scope_base* owner = place != nullptr ? place->scope() : reinterpret_cast<scope_base*>(who->link_);
+  const std::uintptr_t link = who->link_;
+  scope_base& owner = owner_of(link);
   who->lock_.lock();
-  if (place != nullptr) {
-    place->leave(*who);
+  if (membership::is_in(link)) {
+    membership::of(link).leave(*who);
   }
   who->word_.store(tasklet::bits(tag::failed),
                    base::release);  // [word.finish] it never started; its handle destroys it
   who->lock_.unlock();
-  owner->child_ended(here != nullptr ? *here : some_host(), place);
+  owner.child_ended(here != nullptr ? *here : some_host(), link);
   require_own_process("spawn");
   throw misuse("spawn: on_worker_stop is too late for a tasklet: the workers of this scheduler have stopped");
 }

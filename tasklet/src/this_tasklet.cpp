@@ -34,8 +34,7 @@ tasklet_id parent() noexcept {
   while ((link & detail::inside_mark) != 0) {
     link = reinterpret_cast<detail::scope_base*>(link & ~detail::inside_mark)->outer_link();
   }
-  const auto* place = detail::membership::of_link(link);
-  return place == nullptr ? tasklet_id() : tasklet_id(place->scope()->parent());
+  return detail::membership::is_in(link) ? tasklet_id(detail::membership::scope_of(link).parent()) : tasklet_id();
 }
 
 site spawned_at() noexcept {

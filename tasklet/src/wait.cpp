@@ -51,64 +51,52 @@ inline void hand_off(tasklet* who, host& here) noexcept {
   }
 }
 
-// Takes the error for a tasklet that failed, and null for one that did not.
-template <class Error>
-void finish_root_as(tasklet* who, Error error) noexcept {
-  constexpr bool failed = !std::is_null_pointer_v<Error>;
-  host* here = who->at();
-  if (who->has_extras_) [[unlikely]] {
-    drop_extras(*who);
+// From here on no canceller holds it. Under its lock.
+[[gnu::always_inline]] inline void leave_place(tasklet& who, std::uintptr_t link) noexcept {
+  if (membership::is_in(link)) {
+    membership::of(link).leave(who);  // before the frame may go: a canceller finds it by its place
   }
-  auto* owner = reinterpret_cast<scope_base*>(who->link_);
-  membership* place = nullptr;
-  if ((who->link_ & membership::mark) != 0) {
-    place = membership::of_link(who->link_);
-    owner = place->scope();
-  }
-  [[maybe_unused]] const site where = who->site_;
-  [[maybe_unused]] bool stopped = false;
-  if constexpr (failed) {
-    stopped = has_stopped(*who, error);
-  }
+}
+
+// From here on whoever holds the handle may destroy the frame; only the lock, which outlives it (I3), is touched.
+//
+// Returns   who waited for it.
+[[gnu::always_inline]] inline tasklet* end_as(tasklet& who, tag how) noexcept {
   tasklet* joiner = nullptr;
-  who->lock_.lock();
-  if (place != nullptr) {
-    place->leave(*who);  // before the frame may go: a canceller finds it by its place
-  }
-  const bool detached = who->is_detached_;
-  [[maybe_unused]] bool is_for_owner = true;
-  if constexpr (failed) {
-    is_for_owner = detached || owner->keeps_errors();
-    who->owes_error_ = !is_for_owner && !stopped;
-    if (!is_for_owner) {
-      error = nullptr;  // it is the joiner's alone from now on, and ends where the joiner wants
-    }
-  }
-  if (auto* node = static_cast<wait_node*>(who->joiner_); node != nullptr && claim(node->owner, *who)) {
+  if (auto* node = static_cast<wait_node*>(who.joiner_); node != nullptr && claim(node->owner, who)) {
     joiner = complete(*node);
   }
-  // From here on whoever holds the handle may destroy the frame; only the lock, which outlives it (I3), is touched.
-  who->word_.store(tasklet::bits(failed ? tag::failed : tag::done), base::release);  // [word.finish]
-  who->lock_.unlock();
-  if (detached) {
-    here->current_.store(nullptr, base::relaxed);  // its values are gone: what its frame's end asks for is the thread's
-    who->destroy();
-    if constexpr (!failed) {
-      owner->child_ended(*here, place);
-      return;  // nobody could join it
-    }
-  }
-  if constexpr (failed) {
-    if (is_for_owner && stopped) {
-      owner->child_stopped();
-    } else if (is_for_owner) {
-      owner->child_failed(std::move(error), detached, where);
-    }
-  }
-  owner->child_ended(*here, place);
+  who.word_.store(tasklet::bits(how), base::release);  // [word.finish]
+  who.lock_.unlock();
+  return joiner;
+}
+
+// Its values are gone: what its frame's end asks for is the thread's.
+[[gnu::always_inline]] inline void destroy_detached(tasklet& who, host& here) noexcept {
+  here.current_.store(nullptr, base::relaxed);
+  who.destroy();
+}
+
+// The two below under the lock, which they let go of.
+[[gnu::noinline]] void finish_joinable(tasklet& who) noexcept {
+  host& here = *who.at();
+  const std::uintptr_t link = who.link_;
+  leave_place(who, link);
+  tasklet* joiner = end_as(who, tag::done);
+  owner_of(link).child_ended(here, link);
   if (joiner != nullptr) {
-    hand_off(joiner, *here);
+    hand_off(joiner, here);
   }
+}
+
+[[gnu::noinline]] void finish_detached(tasklet& who) noexcept {
+  host& here = *who.at();
+  const std::uintptr_t link = who.link_;
+  leave_place(who, link);
+  who.word_.store(tasklet::bits(tag::done), base::release);  // [word.finish] nobody can join it
+  who.lock_.unlock();
+  destroy_detached(who, here);
+  owner_of(link).child_ended(here, link);
 }
 
 }  // namespace
@@ -169,17 +157,61 @@ void membership::await_release(tasklet& child) noexcept {
   } while ((who.load(base::acquire) & held) != 0);  // [member.hold]
 }
 
+namespace {
+
 // With a copy: whoever holds the handle may destroy the frame, and the error in it, before the scope has heard of it. Apart,
 // so that its cleaning up does not weigh on those that succeed.
-[[gnu::noinline]] static void finish_failed_root(tasklet* who, std::exception_ptr error) noexcept {
-  finish_root_as(who, std::move(error));
+[[gnu::noinline]] void finish_failed_root(tasklet& who, std::exception_ptr error) noexcept {
+  host& here = *who.at();
+  const std::uintptr_t link = who.link_;
+  scope_base& owner = owner_of(link);
+  const site where = who.site_;
+  const bool stopped = has_stopped(who, error);
+  who.lock_.lock();
+  leave_place(who, link);
+  const bool detached = who.is_detached_;
+  const bool is_for_owner = detached || owner.keeps_errors();
+  who.owes_error_ = !is_for_owner && !stopped;
+  if (!is_for_owner) {
+    error = nullptr;  // it is the joiner's alone from now on, and ends where the joiner wants
+  }
+  tasklet* joiner = end_as(who, tag::failed);
+  if (detached) {
+    destroy_detached(who, here);
+  }
+  if (is_for_owner && stopped) {
+    owner.child_stopped();
+  } else if (is_for_owner) {
+    owner.child_failed(std::move(error), detached, where);
+  }
+  owner.child_ended(here, link);
+  if (joiner != nullptr) {
+    hand_off(joiner, here);
+  }
 }
 
-void finish_root(tasklet* who, const std::exception_ptr* error) noexcept {
-  if (error == nullptr) [[likely]] {
-    finish_root_as(who, nullptr);
-  } else {
+[[gnu::noinline]] void finish_root_slowly(tasklet& who, const std::exception_ptr* error) noexcept {
+  if (who.has_extras_) {
+    drop_extras(who);
+  }
+  if (error != nullptr) {
     finish_failed_root(who, *error);
+    return;
+  }
+  who.lock_.lock();
+  who.is_detached_ ? finish_detached(who) : finish_joinable(who);
+}
+
+}  // namespace
+
+// The common ways end in jumps, each to a function that saves no more registers than it needs.
+void finish_root(tasklet* who, const std::exception_ptr* error) noexcept {
+  if (error != nullptr || who->has_extras_ || !who->lock_.try_lock()) [[unlikely]] {
+    finish_root_slowly(*who, error);
+  } else if (who->is_detached_) {
+    finish_detached(*who);
+  } else {
+    finish_joinable(*who);
   }
 }
 

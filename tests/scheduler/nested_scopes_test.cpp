@@ -104,65 +104,6 @@ TEST_SUITE("scopes inside of scopes") {
     }));
   }
 
-  TEST_CASE("the limit around it reaches the children of the inner one while their tasklet is busy or shielded") {
-    scheduler pool(2);
-    for (const bool is_object : {false, true}) {
-      for (const bool is_shielded : {false, true}) {
-        const auto run = [&](scope& inner) {
-          counter stopped{0};
-          const auto child = inner.spawn(sleeps(stopped));
-          const auto has_ended = [&] { return child.state() >= martlet::status::done; };
-          if (is_shielded) {
-            const martlet::shield undisturbed;
-            while (!has_ended()) {
-              await(sleep_for(1ms));
-            }
-          } else {
-            spin_until(has_ended);
-          }
-          CHECK(stopped == 1);
-        };
-        pool.block_on(pool.spawn([&] {
-          CHECK_THROWS_AS(in_scope(20ms,
-                                   [&](scope&) {
-                                     if (is_object) {
-                                       scope inner(1h);
-                                       run(inner);
-                                       inner.join();
-                                     } else {
-                                       in_scope(1h, run);
-                                     }
-                                     await(sleep_for(1h));
-                                   }),
-                          deadline_passed);
-        }));
-      }
-    }
-  }
-
-  TEST_CASE("the limit of a scope reaches the children of its children") {
-    scheduler pool(2);
-    pool.block_on([]() -> task<> {
-      counter stopped{0};
-      bool threw = false;
-      try {
-        co_await in_scope(20ms, [&](scope& outer) -> task<> {
-          outer.spawn([&] {
-            in_scope([&](scope& inner) {
-              inner.spawn(sleeps(stopped));
-              spin_until([&] { return stopped == 1; });
-            });
-          });
-          co_return;
-        });
-      } catch (const deadline_passed&) {
-        threw = true;
-      }
-      CHECK(threw);
-      CHECK(stopped == 1);
-    }());
-  }
-
   TEST_CASE("whichever of nested scopes hears first of their common limit, it is the outer one that says so") {
     scheduler pool(2);
     for (int i = 0; i < scaled(300); ++i) {

@@ -156,7 +156,7 @@ class scope final : private detail::scope_base, private detail::wait_core {
   std::uintptr_t child_began(detail::tasklet& who) override;
   void child_failed(std::exception_ptr failure, bool detached, site where) noexcept override;
   void child_stopped() noexcept override;
-  void child_ended(detail::host& here, detail::membership* place) noexcept override;
+  void child_ended(detail::host& here, std::uintptr_t link) noexcept override;
   const detail::tasklet* parent() const noexcept override { return owner_; }
   std::uintptr_t outer_link() const noexcept override { return outer_link_; }
   base::instant limit() const noexcept override { return limit_; }
@@ -164,7 +164,7 @@ class scope final : private detail::scope_base, private detail::wait_core {
   std::uintptr_t child_began_slowly(detail::tasklet& who);
   std::uintptr_t seat(detail::membership& place, detail::tasklet& who) noexcept;
   detail::membership* enlarge_roster();
-  void child_ended_slowly(detail::host& here, detail::membership& place) noexcept;
+  void child_ended_slowly(detail::host& here, std::uintptr_t link) noexcept;
   void stop(whom to_stop) noexcept;
   void cancel_members() noexcept;
   void deadline_came() noexcept;

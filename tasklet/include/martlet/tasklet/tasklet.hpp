@@ -215,10 +215,6 @@ struct membership {
   // The child, with `held` while it may not end; 0: it ends just now; the next vacant one, with `vacant`.
   base::atomic<std::uintptr_t> who;
 
-  scope_base* scope() const noexcept {
-    return *reinterpret_cast<scope_base* const*>(reinterpret_cast<std::uintptr_t>(this) & ~(block_size - 1));
-  }
-
   membership* next() const noexcept { return reinterpret_cast<membership*>(who.load(base::relaxed) & ~vacant); }
   void vacate(membership* next) noexcept {
     who.store(reinterpret_cast<std::uintptr_t>(next) | vacant, base::relaxed);  // names no child
@@ -254,9 +250,11 @@ struct membership {
     who.store(0, base::relaxed);
   }
 
-  /// Returns   the place that a root's link leads to, null when it has none.
-  static membership* of_link(std::uintptr_t link) noexcept {
-    return (link & mark) != 0 ? reinterpret_cast<membership*>(link & ~mark) : nullptr;
+  /// Returns   whether a link leads to a place; to which, and to whose, if it does.
+  static bool is_in(std::uintptr_t link) noexcept { return (link & mark) != 0; }
+  static membership& of(std::uintptr_t link) noexcept { return *reinterpret_cast<membership*>(link & ~mark); }
+  static scope_base& scope_of(std::uintptr_t link) noexcept {
+    return **reinterpret_cast<scope_base* const*>(link & ~(block_size - 1));
   }
 
  private:
@@ -282,8 +280,9 @@ class scope_base {
   /// Says that a child threw `cancelled` because it had been asked to stop, which is no failure.
   virtual void child_stopped() noexcept {}
 
-  /// Says that a child ended, and that its place is free, null if it had none; the last touch of the scope by that child.
-  virtual void child_ended(host& here, membership* place) noexcept = 0;
+  /// Says that the child with this link ended, and that its place is free if it had one; the last touch of the scope by that
+  /// child.
+  virtual void child_ended(host& here, std::uintptr_t link) noexcept = 0;
 
   /// Returns   whether it wants to hear of failures that a handle can still show.
   virtual bool keeps_errors() const noexcept { return true; }
@@ -300,6 +299,11 @@ class scope_base {
  protected:
   ~scope_base() = default;
 };
+
+/// Returns   the owner that the link of a root that is inside of no scope leads to.
+inline scope_base& owner_of(std::uintptr_t link) noexcept {
+  return membership::is_in(link) ? membership::scope_of(link) : *reinterpret_cast<scope_base*>(link);
+}
 
 /// Returns   where the tasklet `root`, which runs, keeps the link to what it is inside of, and in the end to its owner: the
 ///           awaited coroutines that run as parts of it come before.
