@@ -41,13 +41,22 @@ void wake_thread(void* frame) {
   base::futex_wake(self->flag_);        // a wake of a dead address wakes nobody
 }
 
+// Who waited for a tasklet's end; nobody did when there is no leaf.
+struct joiner {
+  tasklet* leaf = nullptr;
+  tasklet* root = nullptr;
+};
+
 // The joiner of what has just ended here goes on at once, on this worker.
-inline void hand_off(tasklet* who, host& here) noexcept {
-  const tasklet* root = who->root();
-  if (here.handoff_ == nullptr && !root->is_pinned_ && root->at()->executor_ == here.executor_) [[likely]] {
-    here.handoff_ = who;
+inline void hand_off(joiner to, host& here) noexcept {
+  if (to.leaf == nullptr) {
+    return;
+  }
+  executor* home = to.root->at()->executor_;
+  if (here.handoff_ == nullptr && !to.root->is_pinned_ && home == here.executor_) [[likely]] {
+    here.handoff_ = to.leaf;
   } else {
-    ready(who, &here);
+    home->ready(to.leaf, to.root, &here, turn::next);
   }
 }
 
@@ -59,16 +68,17 @@ inline void hand_off(tasklet* who, host& here) noexcept {
 }
 
 // From here on whoever holds the handle may destroy the frame; only the lock, which outlives it (I3), is touched.
-//
-// Returns   who waited for it.
-[[gnu::always_inline]] inline tasklet* end_as(tasklet& who, tag how) noexcept {
-  tasklet* joiner = nullptr;
-  if (auto* node = static_cast<wait_node*>(who.joiner_); node != nullptr && claim(node->owner, who)) {
-    joiner = complete(*node);
+[[gnu::always_inline]] inline joiner end_as(tasklet& who, tag how) noexcept {
+  joiner waited;
+  if (auto* node = static_cast<wait_node*>(who.joiner_); node != nullptr) {
+    tasklet* root = node->owner->root();
+    if (claim_root(root, who)) {
+      waited = {complete(*node), root};
+    }
   }
   who.word_.store(tasklet::bits(how), base::release);  // [word.finish]
   who.lock_.unlock();
-  return joiner;
+  return waited;
 }
 
 // Its values are gone: what its frame's end asks for is the thread's.
@@ -82,11 +92,9 @@ inline void hand_off(tasklet* who, host& here) noexcept {
   host& here = *who.at();
   const std::uintptr_t link = who.link_;
   leave_place(who, link);
-  tasklet* joiner = end_as(who, tag::done);
+  const joiner waited = end_as(who, tag::done);
   owner_of(link).child_ended(here, link);
-  if (joiner != nullptr) {
-    hand_off(joiner, here);
-  }
+  hand_off(waited, here);
 }
 
 [[gnu::noinline]] void finish_detached(tasklet& who) noexcept {
@@ -175,7 +183,7 @@ namespace {
   if (!is_for_owner) {
     error = nullptr;  // it is the joiner's alone from now on, and ends where the joiner wants
   }
-  tasklet* joiner = end_as(who, tag::failed);
+  const joiner waited = end_as(who, tag::failed);
   if (detached) {
     destroy_detached(who, here);
   }
@@ -185,9 +193,7 @@ namespace {
     owner.child_failed(std::move(error), detached, where);
   }
   owner.child_ended(here, link);
-  if (joiner != nullptr) {
-    hand_off(joiner, here);
-  }
+  hand_off(waited, here);
 }
 
 [[gnu::noinline]] void finish_root_slowly(tasklet& who, const std::exception_ptr* error) noexcept {

@@ -96,8 +96,7 @@ inline bool park(waiter who, wait_core& core) noexcept {
 /// will complete that node and make the owner ready.
 ///
 /// Returns   false when a cancel or another case of a select was first; the node is then dead and is left to its owner.
-inline bool claim(tasklet* owner, wait_core& core) noexcept {
-  tasklet* root = owner->root();
+inline bool claim_root(tasklet* root, wait_core& core) noexcept {
   auto word = root->word_.load(base::relaxed);  // under the lock that parked it
   if (word == tasklet::parked_on(core)) [[likely]] {
     root->word_.store(tasklet::bits(tag::runnable), base::relaxed);
@@ -107,6 +106,7 @@ inline bool claim(tasklet* owner, wait_core& core) noexcept {
   return tasklet::tag_of(word) == tag::select &&
          root->word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::acq_rel);
 }
+inline bool claim(tasklet* owner, wait_core& core) noexcept { return claim_root(owner->root(), core); }
 
 /// Makes a claimed tasklet run again. Call it without any lock, and touch nothing of the operation afterwards.
 inline void ready(tasklet* who, host* here, turn when = turn::next) noexcept {
