@@ -134,7 +134,7 @@ class stealing : public run_queue, private failure_listener {
   void settle_meter(worker& w) noexcept;
   bool somebody_works() const noexcept;
   bool needs_watcher(const worker& w) const noexcept;
-  void note_ticks(worker& w) const noexcept;
+  void note_ticks(worker& w, std::uint64_t now) const noexcept;
   bool tidy() noexcept;
   void keep_watch(worker& w) noexcept;
 

@@ -121,7 +121,6 @@ tasklet* stealing::get_up(worker& w) {
     if (who == nullptr) {
       who = watch(w);
     }
-    note_ticks(w);
     give_up_watch(w);
     const bool is_needed = somebody_works();
     w.idle_naps_ = is_needed ? most_idle_naps : w.idle_naps_ - (w.idle_naps_ != 0 ? 1 : 0);
@@ -300,8 +299,8 @@ tasklet* stealing::steal(worker& w) {
   return nullptr;
 }
 
-// A worker that has not moved since our last nap is inside one tasklet: what is private to it would wait for long, and so
-// would its timers and sockets, which are claimed for it. It may come back meanwhile and look for itself.
+// A worker that has not moved for a nap is inside one tasklet: what is private to it would wait for long, and so would its
+// timers and sockets, which are claimed for it. It may come back meanwhile and look for itself.
 tasklet* stealing::watch(worker& w) {
   const bool stealing_pays = base::cycles() >= not_before_.load(base::relaxed);
   if (stealing_pays) {
@@ -309,28 +308,37 @@ tasklet* stealing::watch(worker& w) {
       return who;
     }
   }
+  const std::uint64_t now = base::cycles();
+  if ((now - w.seen_at_) * 1000 < static_cast<std::uint64_t>(shortest_nap) * cycles_per_us_) {
+    return nullptr;  // the nap was cut short, or there was none
+  }
   std::array<tasklet*, steal_cap> items;
+  tasklet* who = nullptr;
   for (auto& other : workers_) {
     if (other.get() == &w || w.seen_ticks_[other->index_] != other->ticks_.load(base::relaxed)) {
       continue;
     }
     attend(*other, true);
-    if (tasklet* who = w.take_local(); who != nullptr) {
-      return who;
+    who = w.take_local();
+    if (who != nullptr) {
+      break;
     }
     if (!stealing_pays || !other->has_private_work()) {
       continue;
     }
     if (const std::uint32_t got = other->borrow(items.data(), steal_cap); got != 0) {
       worker::count(w.count_.borrowed, got);
-      return take_loot(w, items.data(), got);
+      who = take_loot(w, items.data(), got);
+      break;
     }
   }
-  return nullptr;
+  note_ticks(w, now);
+  return who;
 }
 
 // Notes how far everybody has come.
-void stealing::note_ticks(worker& w) const noexcept {
+void stealing::note_ticks(worker& w, std::uint64_t now) const noexcept {
+  w.seen_at_ = now;
   for (const auto& other : workers_) {
     w.seen_ticks_[other->index_] = other->ticks_.load(base::relaxed);
   }

@@ -136,7 +136,8 @@ class alignas(128) worker final : public host {
   std::uint64_t stole_at_ = 0;
   std::uint32_t stole_count_ = 0;
   std::uint64_t backoff_ = 0;
-  std::vector<std::uint64_t> seen_ticks_;  // of the others, at the last nap
+  std::vector<std::uint64_t> seen_ticks_;  // of the others, when it watched last
+  std::uint64_t seen_at_ = 0;              // in cycles
   victim_groups victims_;                  // the nearest first
 
   alignas(128) base::atomic<sleep_state> sleep_{sleep_state::awake};
