@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <memory>
 #include <mutex>
+#include <new>
 
 #include <poll.h>
 #include <sys/epoll.h>
@@ -25,7 +26,7 @@ bool is_ready_now(int fd, short events) noexcept {
 
 descriptor_pool& descriptors() noexcept { return pool; }
 
-descriptor* descriptor_pool::take(int fd) {
+descriptor* descriptor_pool::try_take() noexcept {
   lock_.lock();
   descriptor* d = free_;
   if (d != nullptr) {
@@ -33,7 +34,10 @@ descriptor* descriptor_pool::take(int fd) {
     lock_.unlock();
   } else {
     lock_.unlock();
-    auto* fresh = new block{};
+    auto* fresh = new (std::nothrow) block{};
+    if (fresh == nullptr) {
+      return nullptr;
+    }
     d = &fresh->items[0];
     for (std::size_t i = 2; i < std::size(fresh->items); ++i) {
       fresh->items[i - 1].next_free = &fresh->items[i];
@@ -44,11 +48,14 @@ descriptor* descriptor_pool::take(int fd) {
     fresh->older = blocks_.load(base::relaxed);
     blocks_.store(fresh, base::release);  // [descriptors.publish]
   }
-  const std::scoped_lock guard(d->in.lock_, d->out.lock_);  // against a stale event that looks at it just now
-  d->fd = fd;
-  d->in.is_ready = d->out.is_ready = true;
-  d->has_ended = false;
   return d;
+}
+
+void descriptor::open(int number) noexcept {
+  const std::scoped_lock guard(in.lock_, out.lock_);  // against a stale event that looks at it just now
+  fd = number;
+  in.is_ready = out.is_ready = true;
+  has_ended = false;
 }
 
 void descriptor_pool::give_back(descriptor* unused) noexcept {
@@ -210,9 +217,10 @@ void descriptor::close(std::uint32_t expected) noexcept {
 
 namespace {
 
-// What operations on a closed socket lock.
+// What operations on a closed socket lock. Never destroyed, and not on the heap, which may have no memory left for it.
 direction& nowhere() noexcept {
-  static direction& one = *new direction;
+  alignas(direction) static std::byte place[sizeof(direction)];
+  static direction& one = *new (place) direction;
   return one;
 }
 

@@ -63,6 +63,9 @@ class descriptor {
   /// Moves it to another set, because its own ends, and keeps its waits.
   void move_home(epoll_set& from, epoll_set& to) noexcept;
 
+  /// Makes it stand for an open `number` that does not block.
+  void open(int number) noexcept;
+
   /// Closes it if it still has this generation.
   void close(std::uint32_t expected) noexcept;
 
@@ -78,8 +81,8 @@ class descriptor_pool {
  public:
   constexpr descriptor_pool() noexcept = default;
 
-  /// Throws    std::bad_alloc.
-  descriptor* take(int fd);
+  /// Returns   one that is not open; null when there is no memory.
+  descriptor* try_take() noexcept;
   void give_back(descriptor* unused) noexcept;
 
   /// Takes its lock, so that the copy that a child of fork gets is whole, and lets go of it.

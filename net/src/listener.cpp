@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "descriptor.hpp"
+
 namespace martlet {
 
 namespace detail {
@@ -20,10 +22,18 @@ accept_operation::~accept_operation() {
   if (accepted_ >= 0) {
     ::close(accepted_);
   }
+  if (place_ != nullptr) {
+    descriptors().give_back(place_);
+  }
 }
 
 bool accept_operation::attempt(socket_wait& wait, int fd) noexcept {
   auto& self = static_cast<accept_operation&>(wait);
+  // Before the call: a connection that has been accepted, and for which there is no memory, would have to be closed.
+  if (self.place_ == nullptr && (self.place_ = descriptors().try_take()) == nullptr) {
+    self.error_ = ENOMEM;
+    return true;
+  }
   for (;;) {
     self.accepted_ = ::accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (self.accepted_ >= 0) {
@@ -48,7 +58,7 @@ bool accept_operation::attempt(socket_wait& wait, int fd) noexcept {
 
 net::stream accept_operation::result() {
   throw_error("accept");
-  return net::stream(socket(std::exchange(accepted_, -1)));
+  return net::stream(socket(*std::exchange(place_, nullptr), std::exchange(accepted_, -1)));
 }
 
 }  // namespace detail

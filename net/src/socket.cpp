@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <mutex>
+#include <new>
 #include <string>
 
 #include <netinet/in.h>
@@ -75,14 +76,17 @@ socket socket::open(int family) {
   return socket(fd);
 }
 
-socket::socket(int fd) {
-  try {
-    at_ = descriptors().take(fd);
-  } catch (...) {
+socket::socket(int fd) : at_(descriptors().try_take()) {
+  if (at_ == nullptr) {
     ::close(fd);
-    throw;
+    throw std::bad_alloc();
   }
+  at_->open(fd);
   generation_ = at_->generation.load(base::relaxed);
+}
+
+socket::socket(descriptor& unused, int fd) noexcept : at_(&unused), generation_(unused.generation.load(base::relaxed)) {
+  unused.open(fd);
 }
 
 void socket::close() noexcept {

@@ -14,14 +14,19 @@ namespace {
 using martlet::detail::descriptor;
 using martlet::detail::descriptors;
 
-int some_descriptor() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
+descriptor* opened() {
+  descriptor* one = descriptors().try_take();
+  REQUIRE(one != nullptr);
+  one->open(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  return one;
+}
 
 TEST_SUITE("descriptor") {
   TEST_CASE("an event of a closed one does not reach the next that has its record") {
-    descriptor* first = descriptors().take(some_descriptor());
+    descriptor* first = opened();
     const std::uint64_t stale = first->token();
     first->close(first->generation);
-    descriptor* next = descriptors().take(some_descriptor());
+    descriptor* next = opened();
     REQUIRE(next == first);
     next->in.is_ready = next->out.is_ready = false;
     descriptor::on_events(stale, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLHUP);
@@ -38,7 +43,7 @@ TEST_SUITE("descriptor") {
   }
 
   TEST_CASE("it is closed once, by who still has its generation") {
-    descriptor* d = descriptors().take(some_descriptor());
+    descriptor* d = opened();
     const std::uint32_t generation = d->generation;
     const int fd = d->fd;
     d->close(generation + 1);
@@ -52,7 +57,7 @@ TEST_SUITE("descriptor") {
   TEST_CASE("records are used again before there are more") {
     std::vector<descriptor*> first;
     for (int i = 0; i < 200; ++i) {
-      first.push_back(descriptors().take(some_descriptor()));
+      first.push_back(opened());
     }
     std::size_t there = 0;
     descriptors().walk([&](descriptor&) { ++there; });
@@ -61,7 +66,7 @@ TEST_SUITE("descriptor") {
       d->close(d->generation);
     }
     for (descriptor*& d : first) {
-      d = descriptors().take(some_descriptor());
+      d = opened();
     }
     std::size_t now = 0;
     descriptors().walk([&](descriptor&) { ++now; });

@@ -21,6 +21,7 @@ class [[nodiscard("await it")]] accept_operation final : public case_operation<a
  private:
   static bool attempt(socket_wait& self, int fd) noexcept;
 
+  descriptor* place_ = nullptr;  // for what will be accepted
   int accepted_ = -1;
 };
 
@@ -60,7 +61,7 @@ class listener {
   ///
   /// Returns   a stream.
   /// Throws    socket_closed once the listener is closed; cancelled; std::system_error when this process has no
-  ///           descriptor left, after which it may be called again.
+  ///           descriptor or no memory left, after which it may be called again: the connection waits.
   /// Suspends  while there is none; of several that wait the first comes first. Resumed by any worker.
   detail::accept_operation accept() noexcept { return detail::accept_operation(socket_); }
 

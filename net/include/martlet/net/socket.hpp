@@ -31,6 +31,9 @@ class socket {
   ///
   /// Throws    std::bad_alloc.
   explicit socket(int fd);
+
+  /// The same with memory that was taken before.
+  socket(descriptor& unused, int fd) noexcept;
   socket(socket&& other) noexcept : at_(std::exchange(other.at_, nullptr)), generation_(other.generation_) {}
   socket& operator=(socket&& other) noexcept {
     socket(std::move(other)).swap(*this);
