@@ -17,6 +17,7 @@
 
 #include <martlet/base/check.hpp>
 #include <martlet/base/sanitizer.hpp>
+#include <martlet/base/valgrind.hpp>
 #include <martlet/tasklet/errors.hpp>
 
 namespace martlet::detail {
@@ -33,6 +34,7 @@ struct alignas(16) stack_slab {
   std::uint32_t guarded;  // how many of the first have a guard from the time before
   std::uint32_t cold;     // stacks in the list of cold guarded ones
   bool is_retiring;       // all of them are, and are being taken out of there
+  bool is_watched;        // valgrind knows its stacks; written once
   stack_slab* next_vacant;
 
   stack_record* records() noexcept { return reinterpret_cast<stack_record*>(this + 1); }
@@ -193,6 +195,9 @@ stack stack_pool::take(std::size_t bytes, guard_policy policy) {
     }
   }
   base::unpoison(low, stack_bytes);
+  if (slab.is_watched) [[unlikely]] {
+    base::valgrind_fresh(low, stack_bytes);
+  }
   return result;
 }
 
@@ -256,6 +261,10 @@ stack_slab* stack_pool::map_slab(std::size_t class_index) const {
   slab->page_bytes = page;
   slab->class_index = class_index;
   slab->count = static_cast<std::uint32_t>(count);
+  slab->is_watched = base::is_under_valgrind();
+  for (std::size_t i = 0; slab->is_watched && i < count; ++i) {
+    base::valgrind_stack(low_of(*slab, i, stack_bytes), stack_bytes);
+  }
   return slab;
 }
 
