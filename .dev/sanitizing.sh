@@ -12,7 +12,7 @@ test_sanitized() {
     for suite in "${core_suites[@]}"; do
       options+=(--suite "$suite")
     done
-    [ "$sanitizer" = tsan ] || options+=(--suite loadtest)
+    [ "$sanitizer" = tsan ] || options+=(--suite loadtest --suite fuzz)
   fi
   # ThreadSanitizer of g++ 12 does not find its shadow where the kernel spreads mappings more widely than it knows.
   if [ "$sanitizer" = tsan ] && [ "$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 28)" -gt 28 ]; then

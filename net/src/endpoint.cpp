@@ -102,7 +102,9 @@ std::string endpoint::to_string() const {
     case AF_INET6:
       inet_ntop(AF_INET6, &address_.v6.sin6_addr, host.data(), host.size());
       return std::string(1, '[').append(host.data()).append("]:").append(std::to_string(port()));
-    case AF_UNIX: return std::string(unix_prefix) + address_.local.sun_path;
+    case AF_UNIX:  // a path that fills its place, as the system's may, has no zero at the end
+      return std::string(unix_prefix)
+          .append(address_.local.sun_path, strnlen(address_.local.sun_path, sizeof address_.local.sun_path));
     default: return "address family " + std::to_string(family());
   }
 }

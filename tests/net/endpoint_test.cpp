@@ -1,5 +1,7 @@
 #include <martlet/net/endpoint.hpp>
 
+#include <cstring>
+#include <string>
 #include <system_error>
 
 #include <doctest/doctest.h>
@@ -53,6 +55,14 @@ TEST_SUITE("endpoint") {
         CHECK(what.find("\"" + std::string(text) + "\"") != std::string::npos);
       }
     }
+  }
+
+  TEST_CASE("a path of the system's that fills its place is written to its end and no further") {
+    sockaddr_un given{};
+    given.sun_family = AF_UNIX;
+    std::memset(given.sun_path, 'x', sizeof given.sun_path);
+    CHECK(endpoint::from(reinterpret_cast<const sockaddr*>(&given), sizeof given).to_string() ==
+          "unix:" + std::string(sizeof given.sun_path, 'x'));
   }
 
   TEST_CASE("a path that is too long for a Unix socket is refused") {
