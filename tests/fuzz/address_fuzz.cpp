@@ -2,7 +2,6 @@
 #include <martlet/net/endpoint.hpp>
 
 #include <algorithm>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 
@@ -28,7 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } catch (const std::invalid_argument&) {}
   sockaddr_storage given{};
   const std::size_t length = std::min(size, sizeof(sockaddr_un));
-  std::memcpy(&given, data, length);
+  std::copy_n(data, length, reinterpret_cast<std::uint8_t*>(&given));
   static_cast<void>(
       endpoint::from(reinterpret_cast<const sockaddr*>(&given), static_cast<socklen_t>(length)).to_string());
   return 0;

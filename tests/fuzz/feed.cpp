@@ -11,9 +11,10 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: %s FOLDER\n", argv[0]);
     return 2;
   }
+  const std::filesystem::path folder = std::filesystem::absolute(argv[1]);  // a target may go elsewhere
   int count = 0;
   LLVMFuzzerTestOneInput(nullptr, 0);
-  for (const auto& entry : std::filesystem::directory_iterator(argv[1])) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     std::ifstream file(entry.path(), std::ios::binary);
     const std::string text{std::istreambuf_iterator<char>(file), {}};
     std::printf("%s, %zu bytes\n", entry.path().c_str(), text.size());

@@ -35,7 +35,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   response_reader pieces;
   const state of_whole = read(whole, bytes, bytes.size(), is_head);
   const state of_pieces = read(pieces, bytes, at_once, is_head);
-  martlet::testing::claim(of_whole == of_pieces, "a response is the same in pieces");
+  // Beast looks at a header that came in pieces when it is complete, and so finds later that it is none.
+  martlet::testing::claim(of_whole == of_pieces || (of_whole == state::malformed && of_pieces == state::incomplete),
+                          "a response is the same in pieces");
   if (of_whole == state::complete) {
     martlet::testing::claim(whole.status() == pieces.status(), "its status is the same in pieces");
     martlet::testing::claim(whole.status() >= 200, "an interim answer is not the response");
