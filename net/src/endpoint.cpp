@@ -35,6 +35,11 @@ endpoint endpoint::unix_path(std::string_view path) {
                                 std::to_string(sizeof result.address_.local.sun_path - 1) + " bytes, and \"" +
                                 std::string(path) + "\" has " + std::to_string(path.size()));
   }
+  if (path.find('\0') != std::string_view::npos) {
+    throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                            "the path of a Unix socket ends at a zero byte, and this one goes on after it: \"" +
+                                std::string(path.substr(0, path.find('\0'))) + "\"");
+  }
   result.address_.local = {};
   result.address_.local.sun_family = AF_UNIX;
   std::copy(path.begin(), path.end(), result.address_.local.sun_path);
@@ -53,7 +58,9 @@ endpoint endpoint::from(const sockaddr* address, socklen_t size) noexcept {
 std::optional<endpoint> endpoint::try_parse(std::string_view text) {
   if (text.starts_with(unix_prefix)) {
     text.remove_prefix(unix_prefix.size());
-    return text.empty() || text.size() >= sizeof(sockaddr_un::sun_path) ? std::nullopt : std::optional(unix_path(text));
+    const bool is_path =
+        !text.empty() && text.size() < sizeof(sockaddr_un::sun_path) && text.find('\0') == std::string_view::npos;
+    return is_path ? std::optional(unix_path(text)) : std::nullopt;
   }
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) {

@@ -65,6 +65,13 @@ TEST_SUITE("endpoint") {
           "unix:" + std::string(sizeof given.sun_path, 'x'));
   }
 
+  TEST_CASE("a path with a zero byte, where the system would end it, is refused") {
+    using namespace std::string_view_literals;
+    CHECK_FALSE(endpoint::try_parse("unix:/a\0b"sv));
+    CHECK_THROWS_AS(endpoint::parse("unix:/a\0b"sv), std::system_error);
+    CHECK_THROWS_AS(endpoint::unix_path("/a\0b"sv), std::system_error);
+  }
+
   TEST_CASE("a path that is too long for a Unix socket is refused") {
     CHECK(endpoint::unix_path(std::string(107, 'x')).to_string() == "unix:" + std::string(107, 'x'));
     CHECK_THROWS_AS(endpoint::unix_path(std::string(108, 'x')), std::system_error);

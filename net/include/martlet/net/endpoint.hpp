@@ -34,7 +34,7 @@ class endpoint {
 
   /// Names a Unix socket by its path in the file system.
   ///
-  /// Throws    std::system_error when the path is longer than the system allows (107 bytes).
+  /// Throws    std::system_error when the path is longer than the system allows (107 bytes), or has a zero byte in it.
   static endpoint unix_path(std::string_view path);
 
   /// Takes what the system calls gave.
