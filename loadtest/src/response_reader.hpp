@@ -39,6 +39,10 @@ class response_reader {
   state feed(std::span<const std::byte> bytes) {
     if (!carried_.empty()) {
       carried_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      // Beast takes for granted that it looks at a last chunk for the second time when all of "0\r\n\r\n" may be there.
+      if (parser_->is_header_done() && parser_->chunked() && carried_.size() < shortest_last_chunk) {
+        return state::incomplete;
+      }
       // The parser keeps no pointer, but what is left over is copied from its own buffer: swap it out first.
       std::string whole;
       whole.swap(carried_);
@@ -67,6 +71,8 @@ class response_reader {
   bool keeps_alive() const { return !has_rest_ && parser_->keep_alive(); }
 
  private:
+  static constexpr std::size_t shortest_last_chunk = 5;
+
   class parser final : public boost::beast::http::basic_parser<false> {
    public:
     parser() {

@@ -37,6 +37,17 @@ TEST_SUITE("response reader") {
     CHECK(reader.keeps_alive());
   }
 
+  TEST_CASE("an empty chunked response is complete with its last byte, though each comes alone") {
+    const std::string_view text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    response_reader reader;
+    reader.begin(false);
+    for (std::size_t i = 0; i + 1 < text.size(); ++i) {
+      CHECK(reader.feed(bytes(text.substr(i, 1))) == state::incomplete);
+    }
+    CHECK(reader.feed(bytes(text.substr(text.size() - 1))) == state::complete);
+    CHECK(reader.keeps_alive());
+  }
+
   TEST_CASE("answers to HEAD and answers without content have no body") {
     response_reader reader;
     CHECK(whole(reader, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", true) == state::complete);
