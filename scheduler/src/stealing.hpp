@@ -197,6 +197,8 @@ class stealing : public run_queue, private failure_listener {
 
   side_pool side_;
 
+  friend class explored_pool;  // of tests/model/sleep_test.cpp
+
   class outermost;  // the scope of what was spawned outside of any
   std::unique_ptr<outermost> outermost_;
 };

@@ -391,7 +391,9 @@ bool frame_pool::drop_run(slab& s, std::byte* low, std::byte* high) noexcept {
 
 void frame_cache::flush() noexcept {
   for (std::size_t index = 0; index < frame_class_count; ++index) {
-    pool.give_back(index, std::exchange(lists_[index], {}).first);
+    if (lists_[index].first != nullptr) {
+      pool.give_back(index, std::exchange(lists_[index], {}).first);
+    }
   }
 }
 

@@ -10,6 +10,7 @@
 #include "checker/mutants.hpp"
 #include "checker/var.hpp"
 #include "scale.hpp"
+#include "sleeper.hpp"
 
 // Waits of one tasklet: who claims one, a wake-up or a cancel, and that neither is lost. The tasklet is a model thread that
 // sleeps until it is made ready.
@@ -19,33 +20,6 @@ namespace detail = martlet::detail;
 using namespace martlet::model;
 
 namespace {
-
-// A tasklet, and what it sleeps on.
-struct sleeper {
-  sleeper();
-
-  detail::tasklet record{detail::kind::coroutine, detail::tasklet::on_stack{}};
-  base::atomic<int> times_ready{0};
-  int waits = 0;  // that it has slept in
-};
-
-class one_sleeper final : public detail::executor {
- public:
-  void ready(detail::tasklet*, detail::tasklet*, detail::host*, detail::turn) noexcept override {
-    who->times_ready.fetch_add(1, base::release);  // a queue hands what it was given before to who runs it
-  }
-  detail::tasklet* rotate(detail::tasklet*, detail::tasklet*, detail::host&) noexcept override { return nullptr; }
-
-  sleeper* who = nullptr;
-};
-
-one_sleeper all_sleepers;
-detail::host& everywhere = *new detail::host(&all_sleepers);
-
-sleeper::sleeper() {
-  record.host_.store(&everywhere, base::relaxed);
-  all_sleepers.who = this;
-}
 
 // Waits are let go on when it opens, with a value.
 struct gate : detail::wait_core {
@@ -84,106 +58,103 @@ class gate_wait final : public detail::case_operation<gate_wait> {
 };
 
 // Returns   false when the wait was cancelled.
-bool wait(sleeper& self, gate& in) {
-  gate_wait operation(in);
-  if (operation.prepare(&self.record)) {
-    operation.publish();
-    ++self.waits;
-    while (self.times_ready.load(base::acquire) < self.waits) {
-      base::cpu_pause();
-    }
-  }
+bool wait_at(sleeper& self, gate& in) {
   try {
-    require(operation.finish() == 1, "who was woken finds the value");
+    require(wait(self, gate_wait(in)) == 1, "who was woken finds the value");
     return true;
   } catch (const martlet::cancelled&) {
     return false;
   }
 }
 
-void end(sleeper& self) { require(self.times_ready.load(base::relaxed) == self.waits, "a wait is ended once"); }
-
 void woken() {
-  sleeper self;
+  crew all;
+  sleeper self(all);
   gate door;
-  run_threads({{"tasklet", [&] { require(wait(self, door), "nobody cancels"); }}, {"opener", [&] { door.open(); }}});
-  end(self);
+  run_threads({{"tasklet", [&] { require(wait_at(self, door), "nobody cancels"); }}, {"opener", [&] { door.open(); }}});
+  self.end();
 }
 
 // What it waits on is its own.
 void cancelled() {
-  sleeper self;
+  crew all;
+  sleeper self(all);
   run_threads({{"tasklet",
                 [&] {
                   gate never;
-                  require(!wait(self, never), "nobody wakes it");
+                  require(!wait_at(self, never), "nobody wakes it");
                 }},
-               {"canceller", [&] { detail::request_cancel(&self.record); }}});
-  end(self);
+               {"canceller", [&] { detail::request_cancel(&self); }}});
+  self.end();
 }
 
 // Fifteen seconds for every path.
 void woken_or_cancelled() {
-  sleeper self;
+  crew all;
+  sleeper self(all);
   gate door;
-  run_threads({{"tasklet", [&] { wait(self, door); }},
+  run_threads({{"tasklet", [&] { wait_at(self, door); }},
                {"opener", [&] { door.open(); }},
-               {"canceller", [&] { detail::request_cancel(&self.record); }}});
-  end(self);
+               {"canceller", [&] { detail::request_cancel(&self); }}});
+  self.end();
 }
 
 void cancelled_twice() {
-  sleeper self;
+  crew all;
+  sleeper self(all);
   gate never;
-  const auto cancel = [&] { detail::request_cancel(&self.record); };
-  run_threads({{"tasklet", [&] { require(!wait(self, never), "nobody wakes it"); }}, {"one", cancel}, {"two", cancel}});
-  end(self);
+  const auto cancel = [&] { detail::request_cancel(&self); };
+  run_threads({{"tasklet", [&] { require(!wait_at(self, never), "nobody wakes it"); }}, {"one", cancel}, {"two", cancel}});
+  self.end();
 }
 
 // The cancel may come while the tasklet goes from one wait to the next.
 void waits_again() {
-  sleeper self;
+  crew all;
+  sleeper self(all);
   gate door, never;
   door.open();
   run_threads({{"tasklet",
                 [&] {
-                  wait(self, door);
-                  require(!wait(self, never), "nobody wakes it");
+                  wait_at(self, door);
+                  require(!wait_at(self, never), "nobody wakes it");
                 }},
-               {"canceller", [&] { detail::request_cancel(&self.record); }}});
-  end(self);
+               {"canceller", [&] { detail::request_cancel(&self); }}});
+  self.end();
 }
 
 void shielded() {
-  sleeper self;
+  crew all;
+  sleeper self(all);
   gate door, never;
   door.open();
   run_threads({{"tasklet",
                 [&] {
-                  detail::raise_shield(self.record);
-                  require(wait(self, door), "no cancel passes the shield");
-                  detail::lower_shield(self.record);
-                  require(!wait(self, never), "nobody wakes it");
+                  detail::raise_shield(self);
+                  require(wait_at(self, door), "no cancel passes the shield");
+                  detail::lower_shield(self);
+                  require(!wait_at(self, never), "nobody wakes it");
                 }},
-               {"canceller", [&] { detail::request_cancel(&self.record); }}});
-  end(self);
+               {"canceller", [&] { detail::request_cancel(&self); }}});
+  self.end();
 }
 
 // Too large for every path.
 void all_of_it() {
-  sleeper self;
+  crew all;
+  sleeper self(all);
   gate door, never;
   run_threads({{"tasklet",
                 [&] {
-                  detail::raise_shield(self.record);
-                  require(wait(self, door), "no cancel passes the shield");
-                  detail::lower_shield(self.record);
-                  require(!wait(self, never), "nobody wakes it");
+                  detail::raise_shield(self);
+                  require(wait_at(self, door), "no cancel passes the shield");
+                  detail::lower_shield(self);
+                  require(!wait_at(self, never), "nobody wakes it");
                 }},
                {"opener", [&] { door.open(); }},
-               {"one", [&] { detail::request_cancel(&self.record); }},
-               {"two", [&] { detail::request_cancel(&self.record); }}});
-  end(self);
+               {"one", [&] { detail::request_cancel(&self); }},
+               {"two", [&] { detail::request_cancel(&self); }}});
+  self.end();
 }
 
 }  // namespace
@@ -223,7 +194,7 @@ TEST_SUITE("cancel") {
   TEST_CASE("mutants: no order can be weaker") {
     const char* const circle = "it forbids a circle that the model does not know";
     const auto unexplained = unexplained_mutants(
-        {woken, cancelled, waits_again, shielded},
+        {woken, cancelled, waits_again, shielded}, {"cancel.cpp", "wait.hpp", "case_operation.hpp", "[word.finish]"},
         {{"now = tasklet::tag_of(who.word_.load(base::acquire))", base::relaxed, "no tasklet ends here"},
          {"compare_exchange_weak(now, next, base::seq_cst)", base::relaxed, "a heavy fence follows"},
          {"fetch_and(static_cast<std::uint16_t>(~cancel::looking), base::release)", base::relaxed, circle},

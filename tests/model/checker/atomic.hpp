@@ -29,7 +29,7 @@ class atomic {
   constexpr atomic() noexcept : atomic(T{}) {}
   constexpr atomic(T value) noexcept : initial_(value) {
     if (!std::is_constant_evaluated()) {
-      model::execution::construct(this, to_bits(value));
+      model::execution::construct(this);
     }
   }
   atomic(const atomic&) = delete;
@@ -92,7 +92,7 @@ class atomic {
   }
   static T to_value(std::uint64_t bits) noexcept {
     T value;
-    std::memcpy(&value, &bits, sizeof value);
+    std::memcpy(static_cast<void*>(&value), &bits, sizeof value);
     return value;
   }
 

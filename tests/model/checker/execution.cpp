@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <exception>
 
+#include <martlet/base/current.hpp>
+
 namespace martlet::model {
 
 execution& execution::current() {
@@ -23,9 +25,7 @@ bool execution::run(const std::function<void()>& program) {
   next_.fill({});
   events_.clear();
   stored_by_.clear();
-  addresses_.clear();
-  births_.clear();
-  ended_.clear();
+  atomics_.clear();
   names_ = {"main"};
   failure_.clear();
   is_redundant_ = false;
@@ -33,7 +33,7 @@ bool execution::run(const std::function<void()>& program) {
   current_ = 0;
   for (flow& each : flows_) {
     each.at = phase::none;
-    each.read_since_pause = 0;
+    each.read_since_pause.reset();
   }
   flows_[0].at = phase::running;
   flows_[0].run = program;
@@ -50,6 +50,7 @@ bool execution::run(const std::function<void()>& program) {
 void execution::run_thread() {
   execution& self = *running_;
   flow& mine = self.flows_[self.current_];
+  base::set_current(nullptr);
   try {
     mine.run();
   } catch (const std::exception& thrown) {
@@ -78,7 +79,7 @@ void execution::start_and_join(std::initializer_list<model::thread> threads) {
     flow& its = flows_[index];
     its.at = phase::running;
     its.run = started.run;
-    its.read_since_pause = 0;
+    its.read_since_pause.reset();
     its.on.prepare(&run_thread);
   }
   memory_.count_step(0);
@@ -115,23 +116,30 @@ void execution::reach(const operation& step) {
 void execution::go_on_with(std::size_t thread) {
   fiber& left = flows_[current_].on;
   const std::size_t me = current_;
+  void* const its_thread_local = base::current();
   current_ = thread;
   left.switch_to(flows_[thread].on);
   current_ = me;
+  base::set_current(its_thread_local);
 }
 
 std::size_t execution::choose() {
   thread_set enabled = 0;
   thread_set awake = 0;
-  for (std::size_t thread = 0; thread < names_.size(); ++thread) {
-    if (flows_[thread].at != phase::running || !is_enabled(thread)) {
-      continue;
+  for (bool passes_time = false; enabled == 0; passes_time = true) {
+    for (std::size_t thread = 0; thread < names_.size(); ++thread) {
+      if (flows_[thread].at != phase::running || !is_enabled(thread, passes_time)) {
+        continue;
+      }
+      if (next_[thread].what == kind::begin) {
+        return thread;  // it touches nothing that others see
+      }
+      enabled |= thread_set{1} << thread;
+      awake |= thread_set{reduction_.is_awake(thread)} << thread;
     }
-    if (next_[thread].what == kind::begin) {
-      return thread;  // it touches nothing that others see
+    if (passes_time) {
+      break;
     }
-    enabled |= thread_set{1} << thread;
-    awake |= thread_set{reduction_.is_awake(thread)} << thread;
   }
   if (enabled == 0) {
     fail("nobody can go on: all threads wait");
@@ -150,7 +158,7 @@ std::size_t execution::choose() {
   return chosen;
 }
 
-bool execution::is_enabled(std::size_t thread) const noexcept {
+bool execution::is_enabled(std::size_t thread, bool passes_time) const noexcept {
   if (next_[thread].what == kind::join) {
     for (std::size_t other = 1; other < names_.size(); ++other) {
       if (flows_[other].at == phase::running) {
@@ -159,14 +167,16 @@ bool execution::is_enabled(std::size_t thread) const noexcept {
     }
   }
   std::array<std::uint8_t, max_locations> which;
-  return next_[thread].what != kind::pause || next_[thread].watched == 0 || changed(thread, which) != 0;
+  return next_[thread].what != kind::pause || next_[thread].watched.none() || changed(thread, which) != 0 ||
+         (passes_time && next_[thread].has_limit);
 }
 
 // Which of the locations that the thread pauses for have a newer store than it has read.
 std::size_t execution::changed(std::size_t thread, std::array<std::uint8_t, max_locations>& which) const noexcept {
   std::size_t count = 0;
-  for (std::uint64_t watched = next_[thread].watched; watched != 0; watched &= watched - 1) {
-    const auto location = static_cast<std::uint8_t>(std::countr_zero(watched));
+  const location_set& watched = next_[thread].watched;
+  for (std::size_t at = watched._Find_first(); at != watched.size(); at = watched._Find_next(at)) {
+    const auto location = static_cast<std::uint8_t>(at);
     if (memory_.newest(location) > flows_[thread].last_read[location]) {
       which[count++] = location;
     }
@@ -176,36 +186,48 @@ std::size_t execution::changed(std::size_t thread, std::array<std::uint8_t, max_
 
 // ---- what steps do
 
-std::uint8_t execution::locate(const void* object, std::uint64_t initial) {
-  if (const auto known = std::find(addresses_.begin(), addresses_.end(), object); known != addresses_.end()) {
-    const auto location = static_cast<std::uint8_t>(known - addresses_.begin());
-    if (births_[location].step > now().steps[births_[location].thread]) {
-      fail("an atomic is used, and its beginning does not happen before");
-    }
-    return location;
+// The main thread runs before the others and after them. Where no other has used an atomic, it has one value.
+//
+// Returns   that value; null for what has a location.
+std::uint64_t* execution::value_alone(const void* object, std::uint64_t initial) {
+  if (current_ != 0) {
+    return nullptr;
   }
-  if (std::find(ended_.begin(), ended_.end(), object) != ended_.end()) {
+  lifetime& its = atomics_[object];
+  if (its.has_ended) {
     fail("an atomic was used after its end");
   }
-  return add_location(object, initial, {});
-}
-
-std::uint8_t execution::add_location(const void* object, std::uint64_t initial, const birth& born) {
-  if (addresses_.size() == max_locations) {
-    fail("the program has more than " + std::to_string(max_locations) + " atomics");
+  if (its.location >= 0) {
+    return nullptr;
   }
-  addresses_.push_back(object);
-  births_.push_back(born);
-  stored_by_.push_back({0});
-  return memory_.add_location(initial);
+  if (!std::exchange(its.has_value, true)) {
+    its.value = initial;
+  }
+  return &its.value;
 }
 
-void execution::construct(const void* object, std::uint64_t initial) {
+std::uint8_t execution::locate(const void* object, std::uint64_t initial) {
+  lifetime& its = atomics_[object];
+  if (its.has_ended) {
+    fail("an atomic was used after its end");
+  }
+  if (its.born_at > now().steps[its.born_by]) {
+    fail("an atomic is used, and its beginning does not happen before");
+  }
+  if (its.location < 0) {
+    if (stored_by_.size() == max_locations) {
+      fail("the program uses more than " + std::to_string(max_locations) + " atomics");
+    }
+    stored_by_.push_back({0});
+    its.location = memory_.add_location(its.has_value ? its.value : initial);
+  }
+  return static_cast<std::uint8_t>(its.location);
+}
+
+void execution::construct(const void* object) {
   if (running_ != nullptr) {
     execution& self = *running_;
-    std::replace(self.addresses_.begin(), self.addresses_.end(), object, static_cast<const void*>(nullptr));
-    std::erase(self.ended_, object);
-    self.add_location(object, initial, {self.current_, self.now().steps[self.current_]});
+    self.atomics_[object] = {.born_by = self.current_, .born_at = self.now().steps[self.current_]};
   }
 }
 
@@ -214,14 +236,12 @@ void execution::destroy(const void* object) {
     return;
   }
   execution& self = *running_;
-  const auto known = std::find(self.addresses_.begin(), self.addresses_.end(), object);
-  if (known != self.addresses_.end()) {
-    if (!self.memory_.is_left_by_others(self.current_, static_cast<std::size_t>(known - self.addresses_.begin()))) {
-      self.fail("an atomic ends while another thread may still use it");
-    }
-    *known = nullptr;
+  lifetime& its = self.atomics_[object];
+  if (its.location >= 0 &&
+      !self.memory_.is_left_by_others(self.current_, static_cast<std::size_t>(its.location))) {
+    self.fail("an atomic ends while another thread may still use it");
   }
-  self.ended_.push_back(object);
+  its.has_ended = true;
 }
 
 place execution::choose_store(std::uint8_t location, memory_order order) {
@@ -239,7 +259,7 @@ void execution::note_read(std::uint8_t location, place which) {
   made.value_read = memory_.value(location, which);
   made.read_from = stored_by_[location][static_cast<std::size_t>(which)];
   flows_[current_].last_read[location] = which;
-  flows_[current_].read_since_pause |= std::uint64_t{1} << location;
+  flows_[current_].read_since_pause.set(location);
 }
 
 void execution::note_written(std::uint8_t location, std::uint64_t value) {
@@ -251,9 +271,12 @@ void execution::note_written(std::uint8_t location, std::uint64_t value) {
 }
 
 std::uint64_t execution::load(const void* object, std::uint64_t initial, memory_order order, const site& at) {
+  if (const std::uint64_t* alone = value_alone(object, initial)) {
+    return *alone;
+  }
   const std::uint8_t location = locate(object, initial);
-  order = orders.of(order, true, false, at);
-  reach({kind::load, location, 0, 0, order, at});
+  order = order_of(order, true, false, at);
+  reach({kind::load, location, 0, order, at});
   const place which = choose_store(location, order);
   memory_.load(current_, location, which, order);
   note_read(location, which);
@@ -263,9 +286,13 @@ std::uint64_t execution::load(const void* object, std::uint64_t initial, memory_
 
 void execution::store(const void* object, std::uint64_t initial, std::uint64_t value, memory_order order,
                       const site& at) {
+  if (std::uint64_t* alone = value_alone(object, initial)) {
+    *alone = value;
+    return;
+  }
   const std::uint8_t location = locate(object, initial);
-  order = orders.of(order, false, true, at);
-  reach({kind::store, location, 0, 0, order, at});
+  order = order_of(order, false, true, at);
+  reach({kind::store, location, 0, order, at});
   memory_.store(current_, location, value, order);
   note_written(location, value);
   finish_step(memory_.newest(location));
@@ -280,11 +307,16 @@ void execution::replace(std::uint8_t location, std::uint64_t value, memory_order
 
 bool execution::compare_exchange(const void* object, std::uint64_t initial, std::uint64_t& expected,
                                  std::uint64_t desired, memory_order success, memory_order failure, const site& at) {
+  if (std::uint64_t* alone = value_alone(object, initial)) {
+    const bool is_equal = *alone == expected;
+    expected = std::exchange(*alone, is_equal ? desired : *alone);
+    return is_equal;
+  }
   const std::uint8_t location = locate(object, initial);
-  success = orders.of(success, true, true, at);
-  failure = orders.of(failure, true, false, at);
+  success = order_of(success, true, true, at);
+  failure = order_of(failure, true, false, at);
   const bool is_seq_cst = success == std::memory_order_seq_cst || failure == std::memory_order_seq_cst;
-  reach({kind::compare_exchange, location, 0, 0, is_seq_cst ? std::memory_order_seq_cst : success, at});
+  reach({kind::compare_exchange, location, 0, is_seq_cst ? std::memory_order_seq_cst : success, at});
 
   // It reads the newest store, or fails by an older one that differs.
   const place newest = memory_.newest(location);
@@ -311,7 +343,7 @@ bool execution::compare_exchange(const void* object, std::uint64_t initial, std:
 }
 
 bool execution::is_there(const site& fence) {
-  return orders.of(std::memory_order_seq_cst, false, false, fence) == std::memory_order_seq_cst;
+  return order_of(std::memory_order_seq_cst, false, false, fence) == std::memory_order_seq_cst;
 }
 
 void execution::full_fence(const site& at) {
@@ -350,15 +382,26 @@ void execution::heavy_fence(const site& at) {
 }
 
 void execution::pause(const site& at) {
-  flow& mine = flows_[current_];
-  reach({.what = kind::pause, .watched = mine.read_since_pause, .at = at});
-  mine.read_since_pause = 0;
+  wait_for_change(flows_[current_].read_since_pause, false, at);
+  flows_[current_].read_since_pause.reset();
+}
+
+bool execution::sleep(const void* object, bool has_limit, const site& at) {
+  location_set watched;
+  watched.set(locate(object, 0));
+  return wait_for_change(watched, has_limit, at);
+}
+
+bool execution::wait_for_change(const location_set& watched, bool has_limit, const site& at) {
+  reach({.what = kind::pause, .at = at, .watched = watched, .has_limit = has_limit});
   std::array<std::uint8_t, max_locations> which;
-  if (const std::size_t count = changed(current_, which); count != 0) {
+  const std::size_t count = changed(current_, which);
+  if (count != 0) {
     const std::uint8_t location = which[is_redundant_ ? 0 : choices_.one_of(count)];
-    memory_.see(current_, location, static_cast<place>(mine.last_read[location] + 1));
+    memory_.see(current_, location, static_cast<place>(flows_[current_].last_read[location] + 1));
   }
   finish_step();
+  return count != 0;
 }
 
 }  // namespace martlet::model

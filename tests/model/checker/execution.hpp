@@ -6,6 +6,8 @@
 #include <functional>
 #include <initializer_list>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "choices.hpp"
@@ -50,7 +52,7 @@ class execution {
   static execution& current();
 
   /// Say that an atomic begins or ends at an address. Outside of an execution nothing happens.
-  static void construct(const void* object, std::uint64_t initial);
+  static void construct(const void* object);
   static void destroy(const void* object);
 
   void start_and_join(std::initializer_list<thread> threads);
@@ -61,9 +63,12 @@ class execution {
   /// Takes what makes the new value out of the old one.
   template <class Change>
   std::uint64_t exchange(const void* object, std::uint64_t initial, Change change, memory_order order, const site& at) {
+    if (std::uint64_t* alone = value_alone(object, initial)) {
+      return std::exchange(*alone, change(*alone));
+    }
     const std::uint8_t location = locate(object, initial);
-    order = orders.of(order, true, true, at);
-    reach({kind::exchange, location, 0, 0, order, at});
+    order = order_of(order, true, true, at);
+    reach({kind::exchange, location, 0, order, at});
     const std::uint64_t old = memory_.value(location, memory_.newest(location));
     replace(location, change(old), order);
     return old;
@@ -79,6 +84,11 @@ class execution {
   void light_fence(const site& at);
   void heavy_fence(const site& at);
   void pause(const site& at);
+  /// Sleeps until `object` has a newer value than this thread has seen there, or, with a limit, until nobody else can go
+  /// on: that is how time passes here.
+  ///
+  /// Returns   whether it has one.
+  bool sleep(const void* object, bool has_limit, const site& at);
 
   std::size_t thread() const noexcept { return current_; }
   const view& now() const noexcept { return memory_.now(current_); }
@@ -93,24 +103,35 @@ class execution {
     phase at = phase::none;
     std::function<void()> run;
     std::array<place, max_locations> last_read{};
-    std::uint64_t read_since_pause = 0;  // a bit for each location
+    location_set read_since_pause;
   };
 
-  struct birth {
-    std::size_t thread = 0;
-    place step = 0;
+  // What is known of an address. An atomic takes a location when the first thread that is not alone uses it: most of a
+  // large object's never are.
+  struct lifetime {
+    std::size_t born_by = 0;  // a thread, and in which of its steps
+    place born_at = 0;
+    int location = -1;
+    bool has_ended = false;
+    bool has_value = false;  // what the main thread has stored while it was alone, which is no step
+    std::uint64_t value = 0;
   };
 
   static void run_thread();
 
+  std::uint64_t* value_alone(const void* object, std::uint64_t initial);
   std::uint8_t locate(const void* object, std::uint64_t initial);
-  std::uint8_t add_location(const void* object, std::uint64_t initial, const birth& born);
   void reach(const operation& step);
   std::size_t choose();
-  bool is_enabled(std::size_t thread) const noexcept;
+  bool is_enabled(std::size_t thread, bool passes_time) const noexcept;
+  bool wait_for_change(const location_set& watched, bool has_limit, const site& at);
   std::size_t changed(std::size_t thread, std::array<std::uint8_t, max_locations>& which) const noexcept;
   void go_on_with(std::size_t thread);
 
+  // What one thread alone does before the others and after them needs no order.
+  memory_order order_of(memory_order order, bool is_read, bool is_written, const site& at) {
+    return orders.of(order, is_read, is_written, at, current_ != 0);
+  }
   bool is_there(const site& fence);
   place choose_store(std::uint8_t location, memory_order order);
   void note_read(std::uint8_t location, place which);
@@ -136,9 +157,7 @@ class execution {
   bool is_redundant_ = false;
   bool has_membarrier_ = true;
 
-  std::vector<const void*> addresses_;  // of each location, null after its end
-  std::vector<birth> births_;           // of each location, where it was seen
-  std::vector<const void*> ended_;      // where an atomic was, and none has begun since
+  std::unordered_map<const void*, lifetime> atomics_;
   std::vector<std::string> names_;
   std::vector<event> events_;
   std::vector<std::vector<std::uint32_t>> stored_by_;  // for each location and place, the step that stored it

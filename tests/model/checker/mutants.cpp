@@ -1,10 +1,10 @@
 #include "mutants.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <set>
 #include <utility>
 
-#include "explore.hpp"
 #include "source_text.hpp"
 #include "trace.hpp"
 
@@ -41,19 +41,28 @@ bool is_at_least(memory_order order, memory_order weaker) noexcept {
          (order == std::memory_order_acq_rel && weaker != std::memory_order_seq_cst);
 }
 
-std::set<orders::use> orders_used(const std::vector<std::function<void()>>& programs) {
+std::set<orders::use> orders_used(const std::vector<explored>& programs,
+                                  const std::vector<std::string>& judged) {
   std::set<orders::use> all;
-  for (const auto& program : programs) {
-    explore(program, {.orders = {.listed = &all}});
+  for (const explored& each : programs) {
+    options how = each.how;
+    how.orders.listed = &all;
+    explore(each.program, how);
   }
-  std::erase_if(all, [](const orders::use& use) { return short_path(use.file).find("tests/") == 0; });
+  std::erase_if(all, [&judged](const orders::use& use) {
+    const std::string where = short_path(use.file) + labels_at({use.file.c_str(), use.line});
+    return std::none_of(judged.begin(), judged.end(),
+                        [&where](const std::string& part) { return where.find(part) != std::string::npos; });
+  });
   return all;
 }
 
-bool survives(const mutant& which, const std::vector<std::function<void()>>& programs) {
+bool survives(const mutant& which, const std::vector<explored>& programs) {
   const orders::use& at = which.original;
-  for (const auto& program : programs) {
-    if (!explore(program, {.orders = {.weakened = weakening{at.file, at.line, at.order, which.to}}}).failure.empty()) {
+  for (const explored& each : programs) {
+    options how = each.how;
+    how.orders.weakened = weakening{at.file, at.line, at.order, which.to};
+    if (!explore(each.program, how).failure.empty()) {
       return false;
     }
   }
@@ -62,7 +71,8 @@ bool survives(const mutant& which, const std::vector<std::function<void()>>& pro
 
 }  // namespace
 
-std::vector<std::string> unexplained_mutants(const std::vector<std::function<void()>>& programs,
+std::vector<std::string> unexplained_mutants(const std::vector<explored>& programs,
+                                             const std::vector<std::string>& judged,
                                              const std::vector<argument>& arguments) {
   std::vector<std::string> unexplained;
   std::set<const argument*> needed;
@@ -75,7 +85,7 @@ std::vector<std::string> unexplained_mutants(const std::vector<std::function<voi
       }
     }
   };
-  const std::set<orders::use> all = orders_used(programs);
+  const std::set<orders::use> all = orders_used(programs, judged);
   for (auto use = all.rbegin(); use != all.rend(); ++use) {  // the last to wait is the first to be tried
     weaken(*use, use->order);
   }
@@ -113,6 +123,17 @@ std::vector<std::string> unexplained_mutants(const std::vector<std::function<voi
     }
   }
   return unexplained;
+}
+
+report explore_weakened(const std::function<void()>& program, const char* code, memory_order to) {
+  std::set<orders::use> all;
+  explore(program, {.orders = {.listed = &all}});
+  const auto there = std::find_if(all.begin(), all.end(), [code](const orders::use& use) {
+    return code_at({use.file.c_str(), use.line}).find(code) != std::string::npos;
+  });
+  return there == all.end()
+             ? report{}
+             : explore(program, {.orders = {.weakened = weakening{there->file, there->line, there->order, to}}});
 }
 
 }  // namespace martlet::model

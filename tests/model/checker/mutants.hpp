@@ -2,8 +2,10 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "explore.hpp"
 #include "weakening.hpp"
 
 namespace martlet::model {
@@ -15,13 +17,25 @@ struct argument {
   const char* why;
 };
 
+/// A program that holds, and how it is explored.
+struct explored {
+  explored(void (*of)(), options in = {}) : program(of), how(std::move(in)) {}
+
+  void (*program)();
+  options how;
+};
+
 /// Weakens each memory order of the code under test by one step, and then by another for as long as all programs still
-/// hold; takes each fence away. Orders on lines of the tests themselves are left alone. Writes a table to standard
-/// output.
+/// hold; takes each fence away. Writes a table to standard output.
 ///
-/// Takes     programs that hold, and the arguments for what survives.
+/// Takes     programs that hold; parts of paths or labels, which say what is theirs to judge, of what their threads pass
+///           through; and the arguments for what survives.
 /// Returns   a sentence for each mutant that survives without an argument, and for each argument that is not needed.
-std::vector<std::string> unexplained_mutants(const std::vector<std::function<void()>>& programs,
+std::vector<std::string> unexplained_mutants(const std::vector<explored>& programs,
+                                             const std::vector<std::string>& judged,
                                              const std::vector<argument>& arguments);
+
+/// Weakens the order on the one line with this code, for a test that shows that the checker finds it.
+report explore_weakened(const std::function<void()>& program, const char* code, memory_order to);
 
 }  // namespace martlet::model

@@ -46,9 +46,10 @@ struct operation {
   kind what = kind::begin;
   std::uint8_t location = 0;
   std::uint8_t target = 0;    // of a visit: the thread
-  std::uint64_t watched = 0;  // of a pause: a bit for each location
   memory_order order = std::memory_order_relaxed;
   site at{};
+  location_set watched{};  // of a pause
+  bool has_limit = false;  // of a pause: it may end by itself, when nobody else can go on
 
   bool is_seq_cst() const noexcept { return order == std::memory_order_seq_cst; }
 };

@@ -63,7 +63,7 @@ class reduction {
       return true;
     }
     if (next.what == kind::pause) {
-      return wrote && ((next.watched >> made.location) & 1) != 0;
+      return wrote && next.watched[made.location];
     }
     if (!(reads(made.what) || wrote) || !(reads(next.what) || may_write(next.what)) || made.location != next.location) {
       return false;

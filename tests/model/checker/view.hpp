@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 
 namespace martlet::model {
 
 inline constexpr std::size_t max_threads = 6;
-inline constexpr std::size_t max_locations = 48;
+inline constexpr std::size_t max_locations = 96;
 
 /// A place in the modification order of a location, or how many steps a thread has made. Signed and short, so that a
 /// join is a few vector instructions.
@@ -17,6 +18,8 @@ inline constexpr place no_place_is_past = INT16_MAX;
 
 /// For each location the newest store that is known.
 using places = std::array<place, max_locations>;
+
+using location_set = std::bitset<max_locations>;
 
 template <std::size_t N>
 void raise(std::array<place, N>& to, const std::array<place, N>& by) noexcept {

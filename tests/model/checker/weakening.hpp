@@ -35,14 +35,14 @@ class orders {
     auto operator<=>(const use&) const = default;
   };
 
-  /// Takes an operation's order, or that of a fence, which neither reads nor writes.
+  /// Takes an operation's order, or that of a fence, which neither reads nor writes; and whether it belongs in the list.
   ///
   /// Returns   the order that it has here; a fence that is relaxed is none.
-  memory_order of(memory_order order, bool is_read, bool is_written, const site& at) {
+  memory_order of(memory_order order, bool is_read, bool is_written, const site& at, bool is_listed) {
     if (weakened) {
       return weakened->applies(at, order) ? weakened->to : order;
     }
-    if (listed != nullptr) {
+    if (listed != nullptr && is_listed) {
       listed->insert({at.file, at.line, order, is_read, is_written});
     }
     return order;

@@ -34,7 +34,7 @@ instant after(instant start, std::chrono::duration<Rep, Period> wait) noexcept {
 /// Returns   about nanoseconds-scale ticks; `cycles_per_microsecond()` gives the scale.
 /// Cost      about 8 ns.
 inline std::uint64_t cycles() noexcept {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(MARTLET_MODEL)
   return __builtin_ia32_rdtsc();
 #else
   return static_cast<std::uint64_t>(now());

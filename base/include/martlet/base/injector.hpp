@@ -4,7 +4,11 @@
 #include <cstddef>
 #include <new>
 
+#ifdef MARTLET_MODEL
+#include <checker/concurrent_queue.hpp>
+#else
 #include <oneapi/tbb/concurrent_queue.h>
+#endif
 
 #include <martlet/base/atomic.hpp>
 #include <martlet/base/spin_lock.hpp>

@@ -1,0 +1,149 @@
+#include <doctest/doctest.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include <martlet/base/clock.hpp>
+
+#include "checker/explore.hpp"
+#include "checker/mutants.hpp"
+#include "checker/var.hpp"
+#include "listed.hpp"
+#include "stealing.hpp"
+
+// Workers that run out of work and sleep, against those who bring some. A worker is a model thread in `find`; it sleeps on
+// the futex of checker/system.cpp, so a wake-up that is lost is a deadlock.
+
+namespace base = martlet::base;
+
+namespace martlet::detail {
+
+/// A pool whose threads are the model's.
+class explored_pool {
+ public:
+  explicit explored_pool(int workers) : pool_({.workers = workers, .lent_threads = 0, .spin = {}, .report_overflow = false}) {}
+
+  worker& at(std::size_t index) { return *pool_.workers_[index]; }
+
+  /// Begins and ends a worker's time in the loop.
+  void enter(worker& w) { pool_.occupy(w); }
+  void leave(worker& w) { pool_.vacate(w); }
+
+  /// Takes what is here, or waits for work.
+  ///
+  /// Returns   null when it was told to end.
+  tasklet* next(worker& w) {
+    tasklet* who = w.take_local();
+    return who != nullptr ? who : pool_.find(w);
+  }
+
+  void bring(tasklet& who) { pool_.ready(&who, &who, nullptr, turn::next); }
+  void bring(tasklet& who, worker& from) { pool_.ready(&who, &who, &from, turn::last); }
+  void tell_to_end() { pool_.tell(stealing::command::stop); }
+
+ private:
+  stealing pool_;
+};
+
+}  // namespace martlet::detail
+
+namespace detail = martlet::detail;
+using namespace martlet::model;
+
+namespace {
+
+struct item {
+  detail::tasklet record{detail::kind::coroutine, detail::tasklet::on_stack{}};
+  var<int> taken;
+};
+
+template <std::size_t Items>
+struct work {
+  explicit work(int workers) : pool(workers) {
+    for (item& each : items) {
+      each.record.host_.store(&pool.at(0), base::relaxed);
+    }
+  }
+
+  void bring(std::size_t which) {
+    items[which].taken.set(0);
+    pool.bring(items[which].record);
+  }
+  // Takes until all is taken, and tells the others then.
+  void run(std::size_t index) {
+    detail::worker& self = pool.at(index);
+    pool.enter(self);
+    while (detail::tasklet* who = pool.next(self)) {
+      take(who);
+    }
+    pool.leave(self);
+  }
+  void take(detail::tasklet* who) {
+    var<int>& taken = reinterpret_cast<item*>(who)->taken;
+    taken.set(taken.get() + 1);
+    if (left.fetch_sub(1, base::acq_rel) == 1) {
+      pool.tell_to_end();
+    }
+  }
+  void end() {
+    for (item& each : items) {
+      require(each.taken.get() == 1, "each is taken once");
+    }
+  }
+
+  detail::explored_pool pool;
+  std::array<item, Items> items;
+  base::atomic<std::size_t> left{Items};
+};
+
+void one_worker() {
+  work<1> all(1);
+  run_threads({{"worker", [&] { all.run(0); }}, {"brings", [&] { all.bring(0); }}});
+  all.end();
+}
+
+void one_worker_brought_twice() {
+  work<2> all(1);
+  run_threads({{"worker", [&] { all.run(0); }},
+               {"brings",
+                [&] {
+                  all.bring(0);
+                  all.bring(1);
+                }}});
+  all.end();
+}
+
+void two_that_bring() {
+  work<2> all(1);
+  run_threads(
+      {{"worker", [&] { all.run(0); }}, {"brings", [&] { all.bring(0); }}, {"brings too", [&] { all.bring(1); }}});
+  all.end();
+}
+
+void two_workers() {
+  work<1> all(2);
+  run_threads(
+      {{"first", [&] { all.run(0); }}, {"second", [&] { all.run(1); }}, {"brings", [&] { all.bring(0); }}});
+  all.end();
+}
+
+}  // namespace
+
+TEST_SUITE("sleep") {
+  TEST_CASE("no work is overslept") {
+    check({
+        {"a worker, one that brings work", one_worker, 2217},
+        {"a worker, one that brings work twice", one_worker_brought_twice, 0, martlet::testing::level::stress},
+        {"a worker, two that bring work", two_that_bring, 0, martlet::testing::level::thorough},
+        {"two workers, one that brings work", two_workers, 0, martlet::testing::level::thorough},
+    });
+  }
+
+  TEST_CASE("mutants: no order can be weaker") {
+    const auto unexplained = unexplained_mutants(
+        {one_worker, {two_workers, {.seed = 1, .most = 10'000}}, {two_that_bring, {.seed = 1, .most = 10'000}}},
+        {"stealing", "worker.cpp", "driver.hpp"}, {});
+    INFO(doctest::toString(unexplained));
+    CHECK(unexplained.empty());
+  }
+}
