@@ -166,8 +166,8 @@ TEST_SUITE("join") {
         {"one that joins, a child", joined, 27},
         {"one that gives its handle up, a child", given_up, 20},
         {"one that looks, a child", looked_at, 21},
-        {"a child, one that holds it by its place", held, 17},
-        {"one that joins, a child, a canceller", joined_or_cancelled, 0, martlet::testing::level::stress},
+        {"a child, one that holds it by its place", held, 18},
+        {"one that joins, a child, a canceller", joined_or_cancelled, 0},
     });
   }
 

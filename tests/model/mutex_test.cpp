@@ -88,8 +88,8 @@ TEST_SUITE("mutex") {
     check({
         {"two members", two_members, 118},
         {"two members that lock twice", two_members_twice, 173'662, martlet::testing::level::stress},
-        {"three members", three_members, 0, martlet::testing::level::thorough},
-        {"two members, one that cancels the second", one_is_cancelled, 6'419'830, martlet::testing::level::stress},
+        {"three members", three_members, 0},
+        {"two members, one that cancels the second", one_is_cancelled, 0},
     });
   }
 }

@@ -39,6 +39,11 @@ class explored_pool {
 
   void bring(tasklet& who) { pool_.ready(&who, &who, nullptr, turn::next); }
   void bring(tasklet& who, worker& from) { pool_.ready(&who, &who, &from, turn::last); }
+  void bring_pinned(tasklet& who, worker& to) {
+    who.is_pinned_ = true;
+    who.host_.store(&to, base::relaxed);
+    pool_.ready(&who, &who, nullptr, turn::next);
+  }
   void tell_to_end() { pool_.tell(stealing::command::stop); }
 
  private:
@@ -69,10 +74,30 @@ struct work {
     items[which].taken.set(0);
     pool.bring(items[which].record);
   }
+  void bring_pinned(std::size_t which) {
+    items[which].taken.set(0);
+    pool.bring_pinned(items[which].record, pool.at(0));
+  }
   // Takes until all is taken, and tells the others then.
   void run(std::size_t index) {
+    pool.enter(pool.at(index));
+    go_on(index);
+  }
+  // Makes all of it ready, from inside a tasklet that ends when the others have taken all.
+  void make_and_stay(std::size_t index) {
     detail::worker& self = pool.at(index);
     pool.enter(self);
+    for (item& each : items) {
+      each.taken.set(0);
+      pool.bring(each.record, self);
+    }
+    while (left.load(base::acquire) != 0) {
+      base::cpu_pause();
+    }
+    go_on(index);
+  }
+  void go_on(std::size_t index) {
+    detail::worker& self = pool.at(index);
     while (detail::tasklet* who = pool.next(self)) {
       take(who);
     }
@@ -127,22 +152,46 @@ void two_workers() {
   all.end();
 }
 
+void pinned() {
+  work<1> all(1);
+  run_threads({{"worker", [&] { all.run(0); }}, {"brings", [&] { all.bring_pinned(0); }}});
+  all.end();
+}
+
+// What is private to a worker that stays inside its tasklet is noticed by the one that has nothing to do.
+void child_of_one_that_works() {
+  work<1> all(2);
+  run_threads({{"works", [&] { all.make_and_stay(0); }}, {"idles", [&] { all.run(1); }}});
+  all.end();
+}
+
+void children_of_one_that_works() {
+  work<2> all(2);
+  run_threads({{"works", [&] { all.make_and_stay(0); }}, {"idles", [&] { all.run(1); }}});
+  all.end();
+}
+
 }  // namespace
 
 TEST_SUITE("sleep") {
   TEST_CASE("no work is overslept") {
     check({
         {"a worker, one that brings work", one_worker, 2217},
-        {"a worker, one that brings work twice", one_worker_brought_twice, 0, martlet::testing::level::stress},
-        {"a worker, two that bring work", two_that_bring, 0, martlet::testing::level::thorough},
-        {"two workers, one that brings work", two_workers, 0, martlet::testing::level::thorough},
+        {"a worker, one that brings pinned work", pinned, 0},
+        {"a worker, one that brings work twice", one_worker_brought_twice, 0},
+        {"a worker, two that bring work", two_that_bring, 0},
+        {"two workers, one that brings work", two_workers, 0},
+        {"one that works and has a child, one that idles", child_of_one_that_works, 0},
+        {"one that works and has two children, one that idles", children_of_one_that_works, 0},
     });
   }
 
   TEST_CASE("mutants: no order can be weaker") {
+    const options random{.seed = 1, .most = 5'000};
     const auto unexplained = unexplained_mutants(
-        {one_worker, {two_workers, {.seed = 1, .most = 10'000}}, {two_that_bring, {.seed = 1, .most = 10'000}}},
-        {"stealing", "worker.cpp", "driver.hpp"}, {});
+        {{one_worker, random}, {pinned, random}, {two_that_bring, random}, {two_workers, random},
+         {child_of_one_that_works, random}, {children_of_one_that_works, random}},
+        {"[sleep.", "[search.", "[driver."}, {});
     INFO(doctest::toString(unexplained));
     CHECK(unexplained.empty());
   }

@@ -30,6 +30,7 @@ bool execution::run(const std::function<void()>& program) {
   failure_.clear();
   is_redundant_ = false;
   has_membarrier_ = true;
+  time_ = first_time;
   current_ = 0;
   for (flow& each : flows_) {
     each.at = phase::none;
@@ -386,10 +387,14 @@ void execution::pause(const site& at) {
   flows_[current_].read_since_pause.reset();
 }
 
-bool execution::sleep(const void* object, bool has_limit, const site& at) {
+bool execution::sleep(const void* object, std::int64_t limit, const site& at) {
   location_set watched;
   watched.set(locate(object, 0));
-  return wait_for_change(watched, has_limit, at);
+  const bool has_changed = wait_for_change(watched, limit != INT64_MAX, at);
+  if (!has_changed) {
+    time_ = std::max(time_, limit);
+  }
+  return has_changed;
 }
 
 bool execution::wait_for_change(const location_set& watched, bool has_limit, const site& at) {

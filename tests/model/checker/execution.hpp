@@ -84,11 +84,13 @@ class execution {
   void light_fence(const site& at);
   void heavy_fence(const site& at);
   void pause(const site& at);
-  /// Sleeps until `object` has a newer value than this thread has seen there, or, with a limit, until nobody else can go
-  /// on: that is how time passes here.
+  /// Sleeps until `object` has a newer value than this thread has seen there, or until `limit`, which comes when nobody
+  /// else can go on: that is how time passes here.
   ///
   /// Returns   whether it has one.
-  bool sleep(const void* object, bool has_limit, const site& at);
+  bool sleep(const void* object, std::int64_t limit, const site& at);
+  /// Returns   the time, in nanoseconds.
+  std::int64_t time() const noexcept { return time_; }
 
   std::size_t thread() const noexcept { return current_; }
   const view& now() const noexcept { return memory_.now(current_); }
@@ -142,6 +144,7 @@ class execution {
     reduction_.step(current_, next_[current_], written, next_);
   }
 
+  static constexpr std::int64_t first_time = 1'000'000'000;
   static constexpr std::size_t most_steps = 5000;
   static inline execution* running_ = nullptr;
 
@@ -156,6 +159,7 @@ class execution {
   std::size_t current_ = 0;
   bool is_redundant_ = false;
   bool has_membarrier_ = true;
+  std::int64_t time_ = 0;
 
   std::unordered_map<const void*, lifetime> atomics_;
   std::vector<std::string> names_;

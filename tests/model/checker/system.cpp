@@ -8,11 +8,11 @@
 
 #include "execution.hpp"
 
-// What the product asks of the system, in a program that the checker explores: time stands still, nobody forks, no lock
+// What the product asks of the system, in a program that the checker explores: time passes where all wait for it, nobody forks, no lock
 // of the system's is held, and a thread that sleeps on a futex goes on when somebody wakes it, or by its deadline at any moment.
 namespace martlet::base {
 
-instant now() noexcept { return 1'000'000'000; }
+instant now() noexcept { return model::execution::current().time(); }
 std::uint64_t cycles_per_microsecond() noexcept { return 1000; }
 
 std::uint32_t process_generation() noexcept { return 1; }
@@ -37,7 +37,7 @@ bool futex_wait(const futex_word& word, std::uint32_t expected, instant deadline
   if (const_cast<futex_word&>(word).fetch_add(0U, relaxed) != expected) {
     return true;
   }
-  return model::execution::current().sleep(wakes_of(word), deadline != never, model::site::here());
+  return model::execution::current().sleep(wakes_of(word), deadline, model::site::here());
 }
 
 void futex_wake(const futex_word& word, int) noexcept { change_wakes(word, 1); }
