@@ -164,7 +164,7 @@ bool stealing::tidy() noexcept {
 
 // A worker is in the loop that neither searches nor sleeps.
 bool stealing::somebody_works() const noexcept {
-  return idle_.load(base::seq_cst) < running_.load(base::relaxed);  // [sleep.watch]
+  return idle_.load(base::seq_cst) < running_.load(base::seq_cst);  // [sleep.watch] [sleep.enter] model
 }
 
 // Those who work may stay inside one tasklet for long, so somebody has to watch their queues and timers.

@@ -17,7 +17,9 @@ void stealing::occupy(worker& w) {
   w.is_occupied_.store(true, base::release);
   w.attended_.unlock();
   base::set_current(static_cast<host*>(&w));
-  running_.fetch_add(1, base::acq_rel);
+  // Whoever is idle sees that one more works, or this one sees whoever is idle, although what it queues looks no closer.
+  running_.fetch_add(1, base::acq_rel);  // [sleep.enter]
+  base::full_fence();                    // [sleep.enter] model
 }
 
 void stealing::vacate(worker& w) {

@@ -111,10 +111,9 @@ TEST_SUITE("bias lock") {
   }
 
   TEST_CASE("mutants: no order can be weaker") {
-    const auto unexplained =
-        unexplained_mutants({owner_and_borrower, without_membarrier, owner_that_tries, owner_and_two_borrowers}, {"bias_lock"},
-                            {{"claimed_.fetch_or(borrowed, acquire)", relaxed,
-                              "the heavy fence acquires too; ThreadSanitizer needs it"}});
+    const auto unexplained = unexplained_mutants(
+        {owner_and_borrower, without_membarrier, owner_that_tries, owner_and_two_borrowers}, {"bias_lock"},
+        {{"claimed_.fetch_or(borrowed, acquire)", relaxed, "the heavy fence acquires too; ThreadSanitizer needs it"}});
     INFO(doctest::toString(unexplained));
     CHECK(unexplained.empty());
   }

@@ -104,7 +104,9 @@ void cancelled_twice() {
   sleeper self(all);
   gate never;
   const auto cancel = [&] { detail::request_cancel(&self); };
-  run_threads({{"tasklet", [&] { require(!wait_at(self, never), "nobody wakes it"); }}, {"one", cancel}, {"two", cancel}});
+  run_threads({{"tasklet", [&] { require(!wait_at(self, never), "nobody wakes it"); }},
+               {"one", cancel},
+               {"two", cancel}});
   self.end();
 }
 

@@ -47,9 +47,8 @@ void rendezvous() {
   sleeper sender(all), receiver(all);
   channel<letter*> line;
   letter one;
-  run_threads(
-      {{"sender", [&] { require(send(sender, line, one, 1), "somebody receives"); }},
-       {"receiver", [&] { require(receive(receiver, line) == 1, "a receiver reads what was sent"); }}});
+  run_threads({{"sender", [&] { require(send(sender, line, one, 1), "somebody receives"); }},
+               {"receiver", [&] { require(receive(receiver, line) == 1, "a receiver reads what was sent"); }}});
   sender.end();
   receiver.end();
   require(line.balance() == 0, "nobody waits any more");
@@ -65,8 +64,7 @@ void rendezvous_twice() {
                   require(send(sender, line, one, 1), "somebody receives");
                   require(send(sender, line, two, 2), "somebody receives");
                 }},
-               {"receiver",
-                [&] {
+               {"receiver", [&] {
                   require(receive(receiver, line) == 1, "the first comes first");
                   require(receive(receiver, line) == 2, "the second comes second");
                 }}});
@@ -85,8 +83,7 @@ void buffer() {
                   require(send(sender, line, one, 1), "somebody receives");
                   require(send(sender, line, two, 2), "somebody receives");
                 }},
-               {"receiver",
-                [&] {
+               {"receiver", [&] {
                   require(receive(receiver, line) == 1, "the first comes first");
                   require(receive(receiver, line) == 2, "the second comes second");
                 }}});
@@ -166,7 +163,8 @@ TEST_SUITE("channel") {
         {"a sender that closes, two receivers", two_receivers, 93'801, martlet::testing::level::stress},
         {"a closer, a receiver", close_and_receive, 21},
         {"a closer, a sender", close_and_send, 21},
-        {"a receiver, one that tries to send, a canceller", receive_and_cancel, 759'312, martlet::testing::level::stress},
+        {"a receiver, one that tries to send, a canceller", receive_and_cancel, 759'312,
+         martlet::testing::level::stress},
     });
   }
 }

@@ -37,8 +37,7 @@ struct handed {
     return true;
   }
   void end(std::size_t pushed) {
-    while (pop()) {
-    }
+    while (pop()) {}
     require(queue.size() == 0, "the count tells the truth in the end");
     for (std::size_t i = 0; i < pushed; ++i) {
       require(items[i].taken.get() == 1, "each item is taken once");
@@ -92,11 +91,12 @@ TEST_SUITE("injector") {
     });
   }
 
-  TEST_CASE("nobody goes to sleep over what has been pushed") { check({{"one that pushes, one that sleeps", one_that_sleeps, 3}}); }
+  TEST_CASE("nobody goes to sleep over what has been pushed") {
+    check({{"one that pushes, one that sleeps", one_that_sleeps, 3}});
+  }
 
   TEST_CASE("mutants: no order can be weaker") {
-    const auto unexplained =
-        unexplained_mutants({two_that_push, two_that_pop, one_that_sleeps}, {"injector.hpp"}, {});
+    const auto unexplained = unexplained_mutants({two_that_push, two_that_pop, one_that_sleeps}, {"injector.hpp"}, {});
     INFO(doctest::toString(unexplained));
     CHECK(unexplained.empty());
   }

@@ -1,6 +1,5 @@
 #include <doctest/doctest.h>
 
-
 #include <martlet/base/current.hpp>
 #include <martlet/channel/mutex.hpp>
 
@@ -59,9 +58,9 @@ void three_members() {
   crew all;
   sleeper one(all), two(all), three(all);
   guarded shared;
-  run_threads({{"one", [&] { raise(one, shared); }},
-               {"two", [&] { raise(two, shared); }},
-               {"three", [&] { raise(three, shared); }}});
+  run_threads({{"one", [&] { raise(one, shared); }}, {"two", [&] { raise(two, shared); }}, {"three", [&] {
+                                                                                              raise(three, shared);
+                                                                                            }}});
   require(shared.number.get() == 3, "each section raised the number");
 }
 

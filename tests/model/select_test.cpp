@@ -109,12 +109,12 @@ void two_senders() {
   letter first, second;
   found got;
   bool is_sent = false, is_sent_too = false;
-  run_threads({{"selects", [&] { got = receive_either(self, one, other); }},
-               {"sends", [&] {
-                  is_sent = try_send(one, first, 1);
-                  is_sent_too = try_send(other, second, 2);
-                  one.close();
-                }}});
+  run_threads({{"selects", [&] { got = receive_either(self, one, other); }}, {"sends", [&] {
+                                                                                is_sent = try_send(one, first, 1);
+                                                                                is_sent_too =
+                                                                                    try_send(other, second, 2);
+                                                                                one.close();
+                                                                              }}});
   self.end();
   require(!(is_sent && is_sent_too), "one case is done");
   require(got == (is_sent ? found{0, 1} : is_sent_too ? found{1, 2} : found{0, 0}), "it is the one that is told");
@@ -156,16 +156,14 @@ TEST_SUITE("select") {
     });
   }
 
-  TEST_CASE("two selects that meet crosswise do so in one channel") {
-    check({{"two selects", crosswise, 168}});
-  }
+  TEST_CASE("two selects that meet crosswise do so in one channel") { check({{"two selects", crosswise, 168}}); }
 
   TEST_CASE("mutants: no order can be weaker") {
     const char* const claim = "it only decides who; nodes are handed on by the locks of their cores";
-    const auto unexplained = unexplained_mutants({canceller, two_senders, crosswise},
-                                                 {"select.cpp", "[select.claim]"},
-                                                 {{"root->word_.compare_exchange_strong(word, tasklet::bits(tag::runnable)", martlet::base::relaxed, claim},
-                                                  {"who->word_.compare_exchange_strong(word, tasklet::bits(tag::runnable)", martlet::base::relaxed, claim}});
+    const auto unexplained = unexplained_mutants(
+        {canceller, two_senders, crosswise}, {"select.cpp", "[select.claim]"},
+        {{"root->word_.compare_exchange_strong(word, tasklet::bits(tag::runnable)", martlet::base::relaxed, claim},
+         {"who->word_.compare_exchange_strong(word, tasklet::bits(tag::runnable)", martlet::base::relaxed, claim}});
     INFO(doctest::toString(unexplained));
     CHECK(unexplained.empty());
   }

@@ -186,7 +186,8 @@ TEST_SUITE("shared ring") {
 
   TEST_CASE("a ring with one order too weak is found out") {
     CHECK(explore_weakened(owner_and_thief, "tail_.store(tail + count", relaxed).failure.find("a data race") == 0);
-    CHECK(explore_weakened(owner_and_thief, "there = tail_.load(base::acquire)", relaxed).failure.find("a data race") == 0);
+    CHECK(explore_weakened(owner_and_thief, "there = tail_.load(base::acquire)", relaxed).failure.find("a data race") ==
+          0);
   }
 
   TEST_CASE("mutants: no order can be weaker") {

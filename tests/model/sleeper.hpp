@@ -33,7 +33,7 @@ struct sleeper : detail::tasklet {
   void end() const { require(times_ready.load(base::relaxed) == waits, "a wait is ended once"); }
 
   detail::host seat;  // what it runs on, alone
-  var<int> frame;  // what it has done is known to whoever resumes it, and to itself afterwards
+  var<int> frame;     // what it has done is known to whoever resumes it, and to itself afterwards
   base::atomic<int> times_ready{0};
   int waits = 0;  // that it has slept in
 };

@@ -63,9 +63,9 @@ ended receive(sleeper& self, martlet::channel<int>& from) {
 void cancelled_or_fired() {
   place at;
   timed_sleeper self(at);
-  run_threads({{"sleeps", [&] { sleep(self); }},
-               {"fires", [&] { at.fire(); }},
-               {"cancels", [&] { detail::request_cancel(&self); }}});
+  run_threads({{"sleeps", [&] { sleep(self); }}, {"fires", [&] { at.fire(); }}, {"cancels", [&] {
+                                                                                   detail::request_cancel(&self);
+                                                                                 }}});
   self.end();
   at.end();
 }

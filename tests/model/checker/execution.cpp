@@ -238,8 +238,7 @@ void execution::destroy(const void* object) {
   }
   execution& self = *running_;
   lifetime& its = self.atomics_[object];
-  if (its.location >= 0 &&
-      !self.memory_.is_left_by_others(self.current_, static_cast<std::size_t>(its.location))) {
+  if (its.location >= 0 && !self.memory_.is_left_by_others(self.current_, static_cast<std::size_t>(its.location))) {
     self.fail("an atomic ends while another thread may still use it");
   }
   its.has_ended = true;

@@ -41,8 +41,7 @@ bool is_at_least(memory_order order, memory_order weaker) noexcept {
          (order == std::memory_order_acq_rel && weaker != std::memory_order_seq_cst);
 }
 
-std::set<orders::use> orders_used(const std::vector<explored>& programs,
-                                  const std::vector<std::string>& judged) {
+std::set<orders::use> orders_used(const std::vector<explored>& programs, const std::vector<std::string>& judged) {
   std::set<orders::use> all;
   for (const explored& each : programs) {
     options how = each.how;

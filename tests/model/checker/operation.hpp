@@ -45,7 +45,7 @@ constexpr bool is_full_fence(kind what) noexcept { return what == kind::full_fen
 struct operation {
   kind what = kind::begin;
   std::uint8_t location = 0;
-  std::uint8_t target = 0;    // of a visit: the thread
+  std::uint8_t target = 0;  // of a visit: the thread
   memory_order order = std::memory_order_relaxed;
   site at{};
   location_set watched{};  // of a pause
