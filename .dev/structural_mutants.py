@@ -58,7 +58,7 @@ def run_mutant(tree, work, model, file, before, after):
     link[at : at + 1] = [str(made)] if is_header else [link[at], str(made)]
     subprocess.run(link, cwd=tree, check=True)
     try:
-        ran = subprocess.run([program, "--minimal", "--test-case-exclude=mutants*"], cwd=tree, capture_output=True, text=True, errors="replace", timeout=SECONDS)
+        ran = subprocess.run([program, "--minimal", "--abort-after=1", "--test-case-exclude=mutants*"], cwd=tree, capture_output=True, text=True, errors="replace", timeout=SECONDS)
     except subprocess.TimeoutExpired:
         return False
     return ", then it failed:" in ran.stdout or ran.returncode < 0
