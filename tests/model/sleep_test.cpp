@@ -110,6 +110,9 @@ struct work {
     if (left.fetch_sub(1, base::acq_rel) == 1) {
       pool.tell_to_end();
     }
+    while (stays && left.load(base::acquire) != 0) {
+      base::cpu_pause();
+    }
   }
   void end() {
     for (item& each : items) {
@@ -120,6 +123,7 @@ struct work {
   detail::explored_pool pool;
   std::array<item, Items> items;
   base::atomic<std::size_t> left{Items};
+  bool stays = false;
 };
 
 void one_worker() {
@@ -137,6 +141,19 @@ void one_worker_brought_twice() {
   all.end();
 }
 
+// The second comes when the worker has nothing to do again.
+void one_worker_brought_again() {
+  work<2> all(1);
+  run_threads({{"worker", [&] { all.run(0); }}, {"brings", [&] {
+                                                   all.bring(0);
+                                                   while (all.left.load(base::acquire) == 2) {
+                                                     base::cpu_pause();
+                                                   }
+                                                   all.bring(1);
+                                                 }}});
+  all.end();
+}
+
 void two_that_bring() {
   work<2> all(1);
   run_threads({{"worker", [&] { all.run(0); }}, {"brings", [&] { all.bring(0); }}, {"brings too", [&] {
@@ -148,6 +165,17 @@ void two_that_bring() {
 void two_workers() {
   work<1> all(2);
   run_threads({{"first", [&] { all.run(0); }}, {"second", [&] { all.run(1); }}, {"brings", [&] { all.bring(0); }}});
+  all.end();
+}
+
+// Who has taken one stays inside of it until the other has been taken too, so both workers are needed.
+void two_workers_at_once() {
+  work<2> all(2);
+  all.stays = true;
+  run_threads({{"first", [&] { all.run(0); }}, {"second", [&] { all.run(1); }}, {"brings", [&] {
+                                                                                   all.bring(0);
+                                                                                   all.bring(1);
+                                                                                 }}});
   all.end();
 }
 
@@ -178,6 +206,8 @@ TEST_SUITE("sleep") {
         {"a worker, one that brings work", one_worker, 2237},
         {"a worker, one that brings pinned work", pinned, 0},
         {"a worker, one that brings work twice", one_worker_brought_twice, 0},
+        {"a worker, one that brings work again", one_worker_brought_again, 0},
+        {"two workers, one that brings work for both", two_workers_at_once, 0},
         {"a worker, two that bring work", two_that_bring, 0},
         {"two workers, one that brings work", two_workers, 0},
         {"one that works and has a child, one that idles", child_of_one_that_works, 0},
