@@ -101,7 +101,7 @@ inline void hand_off(joiner to, host& here) noexcept {
   host& here = *who.at();
   const std::uintptr_t link = who.link_;
   leave_place(who, link);
-  who.word_.store(tasklet::bits(tag::done), base::release);  // [word.finish] nobody can join it
+  who.word_.store(tasklet::bits(tag::done), base::relaxed);  // nobody can join it
   who.lock_.unlock();
   destroy_detached(who, here);
   owner_of(link).child_ended(here, link);

@@ -22,6 +22,7 @@ using martlet::task;
 using counter = martlet::base::atomic<int>;
 
 constinit counter stopped{0};
+constinit counter gone_on{0};
 constinit counter holds{0};  // stopped threads stay so while it is 1
 
 // What stands for a stopped thread: it does nothing, wherever it was. After a minute it gives up, so that a test can fail.
@@ -31,6 +32,7 @@ void stop_here(int) {
     const timespec nap{.tv_sec = 0, .tv_nsec = 1'000'000};
     ::nanosleep(&nap, nullptr);
   }
+  ++gone_on;
 }
 
 // Makes SIGUSR2 stop the thread that gets it.
@@ -41,7 +43,7 @@ class stopping_signal {
     what.sa_handler = stop_here;
     what.sa_flags = SA_RESTART;
     ::sigaction(SIGUSR2, &what, &before_);
-    stopped = 0;
+    stopped = gone_on = 0;
     holds = 1;
   }
   stopping_signal(const stopping_signal&) = delete;
@@ -130,6 +132,7 @@ TEST_SUITE("a stopped worker") {
       holds = 0;
       all.join();
       CHECK(done == (round + 1) * count);
+      REQUIRE(eventually([&] { return gone_on == round + 1; }));  // it looks at `holds` now and then only
     }
   }
 }
