@@ -11,8 +11,6 @@
 #include "counted.hpp"
 #include "scale.hpp"
 
-#define SKIPPED_UNDER_TSAN *doctest::skip(MARTLET_TSAN != 0)
-
 namespace {
 
 using namespace std::chrono_literals;
@@ -22,7 +20,7 @@ using martlet::scheduler;
 using martlet::task;
 
 TEST_SUITE("faults of memory in channels") {
-  TEST_CASE("a channel is made or refused, with a buffer and without" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("a channel is made or refused, with a buffer and without") {
     const long count = refuse_memory([](refusal& now, scheduler&) {
       now.refuses([] { channel<int> rendezvous; });
       now.refuses([] { channel<int> buffered(1000); });
@@ -33,7 +31,7 @@ TEST_SUITE("faults of memory in channels") {
     CHECK(count > 0);
   }
 
-  TEST_CASE("sending and receiving are never refused, whoever waits" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("sending and receiving are never refused, whoever waits") {
     refuse_memory([](refusal& now, scheduler& pool) {
       tally values;
       {
@@ -66,7 +64,7 @@ TEST_SUITE("faults of memory in channels") {
     });
   }
 
-  TEST_CASE("of values that are sent while memory fails each arrives or stays with its sender" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("of values that are sent while memory fails each arrives or stays with its sender") {
     const long count = refuse_memory([](refusal& now, scheduler& pool) {
       tally values;
       int offered = 0;
@@ -116,7 +114,7 @@ TEST_SUITE("faults of memory in channels") {
     CHECK(count > 0);
   }
 
-  TEST_CASE("a select chooses, whatever memory there is" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("a select chooses, whatever memory there is") {
     const long count = refuse_memory([](refusal& now, scheduler& pool) {
       tally values;
       int got = 0;

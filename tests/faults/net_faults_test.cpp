@@ -13,8 +13,6 @@
 #include "scale.hpp"
 #include "wire.hpp"
 
-#define SKIPPED_UNDER_TSAN *doctest::skip(MARTLET_TSAN != 0)
-
 namespace {
 
 using namespace std::chrono_literals;
@@ -65,8 +63,7 @@ void accepts_what_waited(refusal& now) {
 }
 
 TEST_SUITE("faults of sockets") {
-  TEST_CASE(
-      "a thread that listens, connects, accepts, writes and reads is told of a lack of memory" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("a thread that listens, connects, accepts, writes and reads is told of a lack of memory") {
     const long count = refuse_each(resource::memory, [](refusal& now) {
       now.refuses(meet_and_talk);
       meet_and_talk();
@@ -74,7 +71,7 @@ TEST_SUITE("faults of sockets") {
     CHECK(count > 2);
   }
 
-  TEST_CASE("so is a fiber, and its worker goes on" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("so is a fiber, and its worker goes on") {
     const long count = refuse_memory([](refusal& now, scheduler& pool) {
       pool.block_on(pool.spawn([&] {
         now.refuses(meet_and_talk);
@@ -84,7 +81,7 @@ TEST_SUITE("faults of sockets") {
     CHECK(count > 1);
   }
 
-  TEST_CASE("a connection for which there was no memory is there for the next accept" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("a connection for which there was no memory is there for the next accept") {
     const long count = refuse_each(resource::memory, [](refusal& now) {
       std::array<stream, 61> others;  // descriptors come in blocks of 64, and this one is the last of its block
       listener unused(endpoint::localhost(0));
@@ -96,8 +93,7 @@ TEST_SUITE("faults of sockets") {
     CHECK(count > 0);
   }
 
-  TEST_CASE(
-      "a process without descriptors is told so everywhere, and a connection waits meanwhile" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("a process without descriptors is told so everywhere, and a connection waits meanwhile") {
     for (const int error : {EMFILE, ENFILE}) {
       const long in_all = refuse_each(
           resource::descriptors,
@@ -111,7 +107,7 @@ TEST_SUITE("faults of sockets") {
     }
   }
 
-  TEST_CASE("a worker for whose sockets there is no epoll says so to who waits, and tries again" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("a worker for whose sockets there is no epoll says so to who waits, and tries again") {
     const long count = refuse_each(resource::descriptors, [](refusal& now) {
       scheduler pool(1);
       pool.block_on(pool.spawn([&] {
@@ -123,7 +119,7 @@ TEST_SUITE("faults of sockets") {
     CHECK(count >= 4);
   }
 
-  TEST_CASE("a scheduler and a guest start, or say that there are no descriptors" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("a scheduler and a guest start, or say that there are no descriptors") {
     refuse_each(resource::descriptors, [](refusal& now) {
       now.refuses([] { scheduler pool(2); });
       scheduler pool({.workers = 0, .lent_threads = 1});

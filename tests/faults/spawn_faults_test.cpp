@@ -12,9 +12,6 @@
 #include "counted.hpp"
 #include "scale.hpp"
 
-// TSan starts no thread in the child of a process with threads, and has threads of its own.
-#define SKIPPED_UNDER_TSAN *doctest::skip(MARTLET_TSAN != 0)
-
 namespace {
 
 using namespace std::chrono_literals;
@@ -25,7 +22,7 @@ using martlet::task;
 task<int> takes(counted value) { co_return value.value(); }
 
 TEST_SUITE("faults of memory") {
-  TEST_CASE("a scheduler that cannot be made throws, and leaves nothing behind" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("a scheduler that cannot be made throws, and leaves nothing behind") {
     const long count = refuse_each(resource::memory, [](refusal& now) {
       now.refuses([] { scheduler pool(2); });
       scheduler pool(2);
@@ -34,7 +31,7 @@ TEST_SUITE("faults of memory") {
     CHECK(count > 2);
   }
 
-  TEST_CASE("a coroutine spawned from outside runs or is refused, and its argument dies once" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("a coroutine spawned from outside runs or is refused, and its argument dies once") {
     const long count = refuse_memory([](refusal& now, scheduler& pool) {
       tally values;
       int result = 0;
@@ -46,7 +43,7 @@ TEST_SUITE("faults of memory") {
     CHECK(count > 0);
   }
 
-  TEST_CASE("a fiber spawned from outside runs or is refused, and what it has captured dies once" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("a fiber spawned from outside runs or is refused, and what it has captured dies once") {
     const long count = refuse_memory([](refusal& now, scheduler& pool) {
       tally values;
       int result = 0;
@@ -59,7 +56,7 @@ TEST_SUITE("faults of memory") {
     CHECK(count > 0);
   }
 
-  TEST_CASE("try_spawn that finds no memory gives its place back" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("try_spawn that finds no memory gives its place back") {
     const long count = refuse_each(resource::memory, [](refusal& now) {
       scheduler pool({.workers = 1, .most_tasklets = 1});
       for (int i = 0; i < 3; ++i) {
@@ -76,7 +73,7 @@ TEST_SUITE("faults of memory") {
     CHECK(count > 0);
   }
 
-  TEST_CASE("tasklets spawned by a tasklet run or are refused" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("tasklets spawned by a tasklet run or are refused") {
     const long count = refuse_memory([](refusal& now, scheduler& pool) {
       tally values;
       pool.block_on(pool.spawn([&] {
@@ -98,7 +95,7 @@ TEST_SUITE("faults of memory") {
     CHECK(count > 4);
   }
 
-  TEST_CASE("a scope with many children waits for those that it has got" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("a scope with many children waits for those that it has got") {
     const long count = refuse_memory([](refusal& now, scheduler& pool) {
       tally values;
       martlet::base::atomic<int> begun{0};
@@ -121,7 +118,7 @@ TEST_SUITE("faults of memory") {
     CHECK(count > 2);
   }
 
-  TEST_CASE("a scope of fibers inside a tasklet, too" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("a scope of fibers inside a tasklet, too") {
     const long count = refuse_memory([](refusal& now, scheduler& pool) {
       tally values;
       pool.block_on(pool.spawn([&] {
@@ -141,7 +138,7 @@ TEST_SUITE("faults of memory") {
     CHECK(count > 4);
   }
 
-  TEST_CASE("sleepers wake, or are told that there is no memory" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("sleepers wake, or are told that there is no memory") {
     const long count = refuse_memory([](refusal& now, scheduler& pool) {
       martlet::base::atomic<int> woke{0};
       const bool is_refused = now.refuses([&] {
@@ -159,7 +156,7 @@ TEST_SUITE("faults of memory") {
     CHECK(count > 0);
   }
 
-  TEST_CASE("a sleep needs no memory of its own" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("a sleep needs no memory of its own") {
     const long count = refuse_memory([](refusal& now, scheduler& pool) {
       pool.block_on(pool.spawn([&] {
         expect(!now.refuses([] { martlet::await(martlet::sleep_for(1ms)); }), "the sleep is not refused");
@@ -168,7 +165,7 @@ TEST_SUITE("faults of memory") {
     CHECK(count == 0);
   }
 
-  TEST_CASE("a tasklet_local is made or refused, for tasklets and threads" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("a tasklet_local is made or refused, for tasklets and threads") {
     const long count = refuse_memory([](refusal& now, scheduler& pool) {
       tally values;
       {
@@ -190,7 +187,7 @@ TEST_SUITE("faults of memory") {
     CHECK(count > 4);
   }
 
-  TEST_CASE("a blocking call is made or refused" SKIPPED_UNDER_TSAN) {
+  TEST_CASE("a blocking call is made or refused") {
     const long count = refuse_memory([](refusal& now, scheduler& pool) {
       tally values;
       int calls = 0;
