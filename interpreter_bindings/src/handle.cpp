@@ -314,7 +314,7 @@ void end_tasklet(tasklet_frame& who, object result, object error) {
     }
   }
   record.lock_.unlock();
-  reinterpret_cast<detail::scope_base*>(record.link_)->child_ended(here, nullptr);
+  detail::owner_of(record.link_).child_ended(here, record.link_);
   who.family_->leave(who, &here);
   while (ended != nullptr) {
     detail::wait_node* next = ended->prev;
