@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <cstddef>
 #include <optional>
 
 #include <martlet/channel/channel.hpp>
@@ -54,29 +55,10 @@ void rendezvous() {
   require(line.balance() == 0, "nobody waits any more");
 }
 
-void rendezvous_twice() {
+void meet_twice(std::size_t room) {
   crew all;
   sleeper sender(all), receiver(all);
-  channel<letter*> line;
-  letter one, two;
-  run_threads({{"sender",
-                [&] {
-                  require(send(sender, line, one, 1), "somebody receives");
-                  require(send(sender, line, two, 2), "somebody receives");
-                }},
-               {"receiver", [&] {
-                  require(receive(receiver, line) == 1, "the first comes first");
-                  require(receive(receiver, line) == 2, "the second comes second");
-                }}});
-  sender.end();
-  receiver.end();
-  require(line.balance() == 0, "nobody waits any more");
-}
-
-void buffer() {
-  crew all;
-  sleeper sender(all), receiver(all);
-  channel<letter*> line(1);
+  channel<letter*> line(room);
   letter one, two;
   run_threads({{"sender",
                 [&] {
@@ -91,6 +73,9 @@ void buffer() {
   receiver.end();
   require(line.balance() == 0, "nobody waits, and nothing is left");
 }
+
+void rendezvous_twice() { meet_twice(0); }
+void buffer() { meet_twice(1); }
 
 void two_receivers() {
   crew all;

@@ -64,7 +64,6 @@ class queues : place {
   }
 
  private:
-  base::atomic<std::uint32_t> nobody_idle_{0};
   std::array<item, 4> items_;
   std::size_t made_ = 0;
 };

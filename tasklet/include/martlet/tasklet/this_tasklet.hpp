@@ -70,9 +70,8 @@ std::string name();
 ///
 /// For what belongs to a thread: a `thread_local` that a library keeps across calls, a graphics context. Not for speed: a
 /// pinned tasklet waits while its worker is busy, though another one is idle, and nobody helps it out of a queue behind a
-/// long tasklet. Pins nest, and end in the reverse order. On a thread
-/// that was lent by `run_here` a pinned tasklet stands still from when that
-/// thread has left until it, or another, comes to that worker again.
+/// long tasklet. Pins nest, and end in the reverse order. On a thread that was lent by
+/// `run_here` a pinned tasklet stands still from when that thread has left until it, or another, comes to that worker again.
 ///
 /// ```cpp
 /// {

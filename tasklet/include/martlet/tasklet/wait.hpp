@@ -92,8 +92,8 @@ inline bool park(waiter who, wait_core& core) noexcept {
   return true;
 }
 
-/// Wins the wait of `owner` on `core` for the caller, who holds the core's lock, has found the owner's node there, and
-/// will complete that node and make the owner ready.
+/// Wins the wait on `core` of the tasklet `root`, or of which `owner` is a part, for the caller, who holds the core's lock,
+/// has found the owner's node there, and will complete that node and make the owner ready.
 ///
 /// Returns   false when a cancel or another case of a select was first; the node is then dead and is left to its owner.
 inline bool claim_root(tasklet* root, wait_core& core) noexcept {
