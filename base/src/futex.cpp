@@ -7,9 +7,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <martlet/base/virtual_time.hpp>
+
 namespace martlet::base {
 
 bool futex_wait(const futex_word& word, std::uint32_t expected, instant deadline) noexcept {
+  if (virtual_time* here = virtual_time::here(); here != nullptr) [[unlikely]] {
+    return here->sleep(word, expected, deadline);
+  }
   timespec limit{};
   timespec* until = nullptr;
   if (deadline != never) {
@@ -21,6 +26,12 @@ bool futex_wait(const futex_word& word, std::uint32_t expected, instant deadline
   const long result =
       syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, expected, until, nullptr, FUTEX_BITSET_MATCH_ANY);
   return !(result == -1 && errno == ETIMEDOUT);
+}
+
+void refuse_endless_sleep() {
+  if (const virtual_time* here = virtual_time::here(); here != nullptr) {
+    here->refuse_endless_sleep();
+  }
 }
 
 void futex_wake(const futex_word& word, int count) noexcept {

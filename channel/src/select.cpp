@@ -10,10 +10,10 @@ namespace {
 // How many locks a select lets go of without allocating: their list has to be copied out of the operation first.
 constexpr std::size_t copied_in_place = 32;
 
-// A plain thread has no generator of its own, so it mixes the cycle counter, whose low bits alone follow the rhythm of the
-// code around them. Source: the finalizer of SplitMix64; Steele, Lea, Flood, OOPSLA 2014, doi:10.1145/2660193.2660195.
+// A plain thread has no generator of its own, so it mixes the time, whose low bits alone follow the rhythm of the code
+// around them. Source: the finalizer of SplitMix64; Steele, Lea, Flood, OOPSLA 2014, doi:10.1145/2660193.2660195.
 std::size_t random_on_thread() noexcept {
-  std::uint64_t mixed = base::cycles();
+  auto mixed = static_cast<std::uint64_t>(base::now());
   mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9U;
   mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebU;
   return static_cast<std::size_t>(mixed ^ (mixed >> 31));

@@ -53,7 +53,7 @@ class family {
 
   // What waits are entered into. Its second word stands where a frame keeps its state and reads "free".
   struct core : detail::wait_core {
-    core() noexcept : wait_core(keep_lock{}) {}
+    core() noexcept : wait_core(keep_lock{}, detail::kind::scope) {}
     void* reads_as_free = nullptr;
     detail::wait_list waiters;
   };

@@ -25,6 +25,8 @@ namespace martlet::detail {
 class epoll_set;
 
 struct alignas(16) direction : wait_core {
+  direction() noexcept : wait_core(kind::socket) {}
+
   bool is_ready = true;  // a try is worth while: nobody has been told otherwise since the last event
   wait_list waiting;
 };

@@ -9,6 +9,7 @@
 #include <martlet/base/processors.hpp>
 
 #include "migrating.hpp"
+#include "seeded.hpp"
 #include "stealing.hpp"
 
 namespace martlet {
@@ -25,9 +26,26 @@ bool asks_to_migrate_always() {
   return true;
 }
 
+std::unique_ptr<detail::run_queue> make_simulation(const scheduler_options& options) {
+  if (options.simulation->turn <= std::chrono::nanoseconds::zero()) {
+    throw misuse("simulation_options: turn is a time of more than nothing, found " +
+                 std::to_string(options.simulation->turn.count()) + " ns");
+  }
+  if (detail::current_host() != nullptr || base::virtual_time::here() != nullptr) {
+    throw misuse(detail::current_host() != nullptr
+                     ? "simulation: this thread runs tasklets; make a simulation on a plain thread"
+                     : "simulation: this thread has one already, and one time only; destroy that one first");
+  }
+  return std::make_unique<detail::seeded>(options);
+}
+
 }  // namespace
 
 scheduler::scheduler(scheduler_options options) {
+  if (options.simulation) {
+    queue_ = make_simulation(options);
+    return;
+  }
   constexpr int most = scheduler_options::most_threads;
   if (options.workers < -1 || options.workers > most || options.lent_threads < 0 || options.lent_threads > most ||
       (options.workers == 0 && options.lent_threads == 0)) {

@@ -34,7 +34,8 @@ base::instant scope::limit_around(detail::tasklet& self) noexcept {
 }
 
 scope::scope(detail::run_queue* queue, deadline own, detail::scope_kind what)
-    : owner_(detail::running_tasklet()),
+    : wait_core(detail::kind::scope),
+      owner_(detail::running_tasklet()),
       queue_(queue),
       kind_(what),
       uncaught_(std::uncaught_exceptions()),

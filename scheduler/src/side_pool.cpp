@@ -65,6 +65,10 @@ void side_pool::withdraw(blocking_call& call) noexcept {
 }
 
 void side_pool::summon() noexcept {
+  if (most_threads_ == 0) [[unlikely]] {
+    make_all_in_place();
+    return;
+  }
   core_->lock_.lock();
   const reinforcement what = plan();
   core_->lock_.unlock();
@@ -179,6 +183,23 @@ void side_pool::make(blocking_call& call) noexcept {
   core_->lock_.unlock();
   root.word_.store(tasklet::bits(tag::runnable), base::relaxed);  // its worker sees it through the injector
   ready(complete(call), nullptr);
+}
+
+// The function is not a part of the tasklet that waits for it.
+void side_pool::make_all_in_place() noexcept {
+  host* here = current_host();
+  base::set_current(nullptr);
+  for (;;) {
+    core_->lock_.lock();
+    blocking_call* call = take();
+    core_->lock_.unlock();
+    if (call == nullptr) {
+      break;
+    }
+    call->run(*call);
+    ready(complete(*call), here, turn::last);
+  }
+  base::set_current(here);
 }
 
 // Under the lock, which it lets go of meanwhile. Returns   false when it is time to leave.

@@ -29,6 +29,11 @@ class side_pool {
   /// Takes     how many threads there may be, and how long one waits for the next call before it ends.
   /// Throws    std::bad_alloc.
   side_pool(unsigned most_threads, std::chrono::nanoseconds patience);
+
+  /// Makes one without threads: each call is made at once, in place of the wait, by whoever enters it.
+  static constexpr struct in_place {
+  } inline_calls{};
+  explicit side_pool(in_place) : side_pool(0, {}) {}
   side_pool(const side_pool&) = delete;
   side_pool& operator=(const side_pool&) = delete;
   ~side_pool();
@@ -43,7 +48,7 @@ class side_pool {
   // ---- without it
 
   /// Wakes or starts a thread if the queue needs one. Without any thread, and when none can be started, what is queued
-  /// ends with that error.
+  /// ends with that error. One without threads makes the calls.
   void summon() noexcept;
 
   /// Ends the threads and waits for them. Nobody waits in the queue any more.
@@ -54,7 +59,7 @@ class side_pool {
  private:
   // In a slot: a canceller may come late, and lock what a scheduler that is gone has left.
   struct queue_core : wait_core {
-    queue_core() noexcept : wait_core(keep_lock{}) {}
+    queue_core() noexcept : wait_core(keep_lock{}, kind::blocking) {}
 
     word_of_slot word;
     wait_list calls;
@@ -66,6 +71,7 @@ class side_pool {
   void serve() noexcept;
   blocking_call* take() noexcept;
   void make(blocking_call& call) noexcept;
+  void make_all_in_place() noexcept;
   bool rest() noexcept;
   void leave() noexcept;
   reinforcement plan() noexcept;

@@ -6,7 +6,7 @@
 namespace martlet::detail {
 
 timer_wheel::timer_wheel() noexcept
-    : wait_core(keep_lock{}), now_(static_cast<std::uint64_t>(base::now()) >> tick_bits) {}
+    : wait_core(keep_lock{}, kind::timer), now_(static_cast<std::uint64_t>(base::now()) >> tick_bits) {}
 
 // A timer must not fire early, so it belongs to the tick after the one that its time falls into.
 std::uint64_t timer_wheel::tick_of(const timer_node& node) const noexcept {

@@ -26,7 +26,7 @@ base::instant memory_decay::keep() noexcept {
     const std::lock_guard guard(stepping_, std::adopt_lock);
     next = next_.load(base::relaxed);
     if (next == base::never) {
-      next = base::now() + period;
+      next = base::system_now() + period;
       next_.store(next, base::relaxed);
     }
   }
@@ -35,7 +35,7 @@ base::instant memory_decay::keep() noexcept {
 
 bool memory_decay::step() noexcept {
   const base::instant next = next_.load(base::relaxed);
-  if (next == base::never || next > base::now() || !stepping_.try_lock()) {
+  if (next == base::never || next > base::system_now() || !stepping_.try_lock()) {
     return false;
   }
   const std::lock_guard guard(stepping_, std::adopt_lock);
@@ -50,7 +50,7 @@ bool memory_decay::step() noexcept {
   }
   if (!frames().trim_some() && !stacks().trim_some()) {
     is_trimming_ = false;
-    next_.store(something_is_free() ? base::now() + period : base::never, base::relaxed);
+    next_.store(something_is_free() ? base::system_now() + period : base::never, base::relaxed);
   }
   return true;
 }

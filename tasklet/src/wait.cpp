@@ -338,13 +338,19 @@ void sleep_on_thread(thread_waiter& self) noexcept {
     self.is_endless_ = true;
     request_cancel(&self.record_);
   }
-  if (!self.sleep() && !claim_timer(self)) {
+  while (!self.sleep()) {
+    if (self.deadline_ == base::never) {  // a simulation, in which nothing will wake it
+      self.is_endless_ = true;
+      request_cancel(&self.record_);
+    } else if (claim_timer(self)) {
+      return;
+    }
     self.deadline_ = base::never;  // a wake-up was first and is on its way
-    self.sleep();
   }
 }
 
 void refuse_endless_wait() {
+  base::refuse_endless_sleep();
   throw misuse(
       "await: this is the child of a fork, which has one thread and no scheduler, so this wait would never end; the "
       "tasklets of the parent stayed there: make a new martlet::scheduler, and new channels, in the child");

@@ -12,6 +12,7 @@
 // of the system's is held, and a thread that sleeps on a futex goes on when somebody wakes it, or by its deadline at any moment.
 namespace martlet::base {
 
+instant system_now() noexcept { return model::execution::current().time(); }
 instant now() noexcept { return model::execution::current().time(); }
 std::uint64_t cycles_per_microsecond() noexcept { return 1000; }
 
@@ -39,6 +40,8 @@ bool futex_wait(const futex_word& word, std::uint32_t expected, instant deadline
   }
   return model::execution::current().sleep(wakes_of(word), deadline, model::site::here());
 }
+
+void refuse_endless_sleep() {}
 
 void futex_wake(const futex_word& word, int) noexcept { change_wakes(word, 1); }
 

@@ -12,11 +12,14 @@ using instant = std::int64_t;
 /// Later than every deadline: "no deadline".
 inline constexpr instant never = INT64_MAX;
 
-/// Reads the monotonic clock.
+/// Reads the monotonic clock, or on a simulation's thread the simulation's (virtual_time.hpp).
 ///
 /// Returns   nanoseconds since an arbitrary start (the steady clock's).
 /// Cost      about 25 ns (a read of the time-stamp counter in the vDSO).
 instant now() noexcept;
+
+/// The same, and never a simulation's: for what belongs to the process.
+instant system_now() noexcept;
 
 /// Adds a duration to an instant, and stays at `never` instead of wrapping.
 template <class Rep, class Period>

@@ -16,7 +16,7 @@ namespace detail {
 /// Invariants, under the lock: I1 `arrived` nodes stand in `waiters`, and fewer than `expected`; I2 who was taken out of
 /// the list by a phase's end has arrived in that phase, however his wait ended.
 struct barrier_core : wait_core {
-  explicit barrier_core(std::size_t count) noexcept : wait_core(keep_lock{}), expected(count) {}
+  explicit barrier_core(std::size_t count) noexcept : wait_core(keep_lock{}, kind::barrier), expected(count) {}
 
   /// Ends the phase, under the lock.
   void end_phase(woken& all) noexcept;

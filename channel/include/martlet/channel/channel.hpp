@@ -31,7 +31,7 @@ class receive_operation;
 /// Invariants, under the lock: I1 of senders and receivers that still wait at least one kind is absent; I2 a receiver
 /// waits only while the buffer is empty, a sender only while it is full; I3 nobody waits in a closed channel.
 struct channel_core : wait_core {
-  explicit channel_core(std::size_t room) noexcept : wait_core(keep_lock{}), capacity(room) {}
+  explicit channel_core(std::size_t room) noexcept : wait_core(keep_lock{}, kind::channel), capacity(room) {}
   ~channel_core() {}
 
   /// Makes nobody wait any more.

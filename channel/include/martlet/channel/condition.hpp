@@ -23,7 +23,7 @@ namespace detail {
 
 /// What a condition is made of.
 struct condition_core : wait_core {
-  condition_core() noexcept : wait_core(keep_lock{}) {}
+  condition_core() noexcept : wait_core(keep_lock{}, kind::condition) {}
 
   word_of_slot word;
   wait_list waiters;

@@ -13,7 +13,7 @@ namespace detail {
 
 /// What an event is made of. Under the lock: nobody who still waits is there while it is set.
 struct event_core : wait_core {
-  event_core() noexcept : wait_core(keep_lock{}) {}
+  event_core() noexcept : wait_core(keep_lock{}, kind::event) {}
 
   bool is_set = false;
   word_of_slot word;

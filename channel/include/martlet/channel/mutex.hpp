@@ -20,7 +20,7 @@ namespace detail {
 ///
 /// Invariants, under the lock: I1 nobody who still waits is there while nobody owns it: an unlock gives it to the oldest.
 struct mutex_core : wait_core {
-  mutex_core() noexcept : wait_core(keep_lock{}) {}
+  mutex_core() noexcept : wait_core(keep_lock{}, kind::mutex) {}
 
   /// Lets go of one locking, for its owner.
   ///

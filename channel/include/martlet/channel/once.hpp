@@ -23,7 +23,7 @@ namespace detail {
 /// Invariants, under the lock: I1 nobody who still waits is in `callers` while nobody calls; I2 nobody who still waits is
 /// there at all once it is done.
 struct once_core : wait_core {
-  once_core() noexcept : wait_core(keep_lock{}) {}
+  once_core() noexcept : wait_core(keep_lock{}, kind::once) {}
 
   /// Says how the call of the present caller ended; the next one calls when it failed.
   void end_call(bool succeeded) noexcept;

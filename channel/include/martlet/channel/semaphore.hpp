@@ -25,7 +25,7 @@ void require_units(std::size_t count);
 /// Invariants, under the lock: I1 the oldest who still waits asks for more than is available; I2 who comes while somebody
 /// waits stands behind him.
 struct semaphore_core : wait_core {
-  explicit semaphore_core(std::size_t count) noexcept : wait_core(keep_lock{}), available(count) {}
+  explicit semaphore_core(std::size_t count) noexcept : wait_core(keep_lock{}, kind::semaphore), available(count) {}
 
   /// Gives to those who wait, the oldest first, as long as it suffices; under the lock.
   void grant(woken& to) noexcept;

@@ -20,7 +20,7 @@ namespace detail {
 /// Invariants, under the lock: I1 a writer or readers, never both; I2 the oldest who still waits cannot be let in; I3 who
 /// comes while somebody waits stands behind him.
 struct shared_mutex_core : wait_core {
-  shared_mutex_core() noexcept : wait_core(keep_lock{}) {}
+  shared_mutex_core() noexcept : wait_core(keep_lock{}, kind::shared_mutex) {}
 
   /// Lets in whom it can of those who wait, the oldest first; under the lock.
   void grant(woken& to) noexcept;

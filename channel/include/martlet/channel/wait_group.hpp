@@ -14,7 +14,7 @@ namespace detail {
 
 /// What a wait group is made of. Under the lock: nobody who still waits is there while the count is 0.
 struct wait_group_core : wait_core {
-  explicit wait_group_core(std::size_t open) noexcept : wait_core(keep_lock{}), count(open) {}
+  explicit wait_group_core(std::size_t open) noexcept : wait_core(keep_lock{}, kind::wait_group), count(open) {}
 
   word_of_slot word;
   std::size_t count;

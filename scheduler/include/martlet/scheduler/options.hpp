@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <optional>
 
+#include <martlet/scheduler/simulation_options.hpp>
 #include <martlet/tasklet/site.hpp>
 
 namespace martlet {
@@ -39,6 +41,10 @@ struct scheduler_options {
   /// For tests: whoever is woken or yields goes on on another thread, unless it is pinned. What a tasklet wrongly keeps of a
   /// thread is then found at its first wait. MARTLET_MIGRATE=always in the environment does the same.
   bool migrate_always = false;
+
+  /// Makes it a simulation: everything runs on the calling thread, in an order that a seed chooses, in virtual time
+  /// (simulation.hpp). What is said here of threads and of waiting for work has no meaning then.
+  std::optional<simulation_options> simulation = {};
 
   /// How many threads may be inside functions given to `blocking` at once; they are started when they are needed.
   int blocking_threads = 64;

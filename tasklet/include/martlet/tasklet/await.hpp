@@ -69,7 +69,7 @@ void require_fiber();
 
 void sleep_on_thread(thread_waiter& self) noexcept;
 
-/// Throws `misuse`: the only thread of a child of fork waited for what only the parent has.
+/// Throws `misuse`, for the only thread of a child of fork waited for what only the parent has; `deadlock` in a simulation.
 [[noreturn]] void refuse_endless_wait();
 
 // The waiter lives until `finish` has taken back what other cases of a select have entered.

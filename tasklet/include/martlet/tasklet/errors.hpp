@@ -28,6 +28,12 @@ class overloaded : public std::exception {
   }
 };
 
+/// Thrown in a simulation by what waits when nothing can run any more; the text lists every tasklet and what it waits for.
+class deadlock : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// Thrown where the library is used in a way that cannot work; the text says what to do instead.
 class misuse : public std::logic_error {
  public:

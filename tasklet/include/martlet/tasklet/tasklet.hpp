@@ -45,16 +45,38 @@ class scope_base;
 struct host;
 struct wait_node;
 
+/// What a wait core is. One of the first four is a tasklet: its end is waited for.
+enum class kind : std::uint8_t {
+  coroutine,
+  fiber,
+  thread,
+  python,
+  other,
+  barrier,
+  blocking,
+  channel,
+  condition,
+  event,
+  mutex,
+  once,
+  scope,
+  semaphore,
+  shared_mutex,
+  socket,
+  timer,
+  wait_group
+};
+
 /// What a wait is entered into and claimed under: a channel, a finished tasklet, a timer wheel, a socket.
 ///
 /// Derived objects stand on an 8-byte boundary, in memory that is never unmapped while a tasklet may be parked there.
 struct wait_core {
   struct keep_lock {};
 
-  wait_core() noexcept : lock_() {}
+  explicit wait_core(kind what = kind::other) noexcept : lock_(), kind_(what) {}
   // A recycled slot's lock may be held at this moment by a canceller that still believes in the former core (I3), so
   // it is taken over as it is; fresh slabs are zero, which is "unlocked".
-  explicit wait_core(keep_lock) noexcept {}
+  explicit wait_core(keep_lock, kind what = kind::other) noexcept : kind_(what) {}
   ~wait_core() {}
   wait_core(const wait_core&) = delete;
   wait_core& operator=(const wait_core&) = delete;
@@ -62,9 +84,8 @@ struct wait_core {
   union {
     base::spin_lock lock_;
   };
+  kind kind_;  // for reports; of a tasklet also how it is run
 };
-
-enum class kind : std::uint8_t { coroutine, fiber, thread, python };
 
 enum class tag : std::uintptr_t { free, created, runnable, parked, select, child, done, failed };
 
@@ -107,13 +128,13 @@ constexpr std::uint16_t settled(std::uint16_t now) noexcept {
 
 struct tasklet : wait_core {
   // The word and the host are stored to rather than constructed: whoever walks the slabs may look at this moment (I3).
-  explicit tasklet(kind what) noexcept : wait_core(keep_lock{}), kind_(what) {
+  explicit tasklet(kind what) noexcept : wait_core(keep_lock{}, what) {
     host_.store(nullptr, base::relaxed);
     word_.store(bits(tag::created), base::relaxed);  // nobody else knows the frame yet
   }
 
   struct on_stack {};
-  tasklet(kind what, on_stack) noexcept : kind_(what) {
+  tasklet(kind what, on_stack) noexcept : wait_core(what) {
     host_.store(nullptr, base::relaxed);
     word_.store(bits(tag::runnable), base::relaxed);
   }
@@ -151,7 +172,6 @@ struct tasklet : wait_core {
 
   static constexpr std::size_t frame_offset = 2 * sizeof(void*);
 
-  kind kind_;
   base::atomic<std::uint16_t> cancel_{0};  // bits of `cancel`
   bool is_pinned_ : 1 = false;             // host_ is where it runs, not merely where it ran last
   bool has_extras_ : 1 = false;            // extras.hpp; it changes both while it runs, under the lock
