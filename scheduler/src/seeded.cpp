@@ -231,8 +231,8 @@ seeded::outcome seeded::run(Done done, base::instant deadline) noexcept {
 bool seeded::sleep(const base::futex_word& word, std::uint32_t expected, base::instant deadline) noexcept {
   if (current_host() != nullptr) {
     base::fatal(
-        "in a simulation a tasklet held up the thread that all of them share: it waited as a thread does, perhaps in a "
-        "function given to blocking, which is called in place there; wait with co_await, or with martlet::await in a fiber");
+        "in a simulation a tasklet held up the thread that all of them share, by waiting as a thread does (for another "
+        "scheduler, perhaps): wait with co_await, with martlet::await in a fiber, or inside of blocking");
   }
   return run([&] { return word.load(base::acquire) != expected; }, deadline) == outcome::done;
 }
@@ -459,7 +459,7 @@ std::string seeded::state_of(simulated_tasklet& one, std::map<const wait_core*, 
       break;
     }
     case tag::select: what = "waits for one of several (a select, or a wait with a limit)"; break;
-    default: return "runs";
+    default: return word == tasklet::bits(tag::runnable) ? "runs" : "is in a function given to blocking";
   }
   return what + ", in " + base::symbol_at(*static_cast<void**>(one.root->leaf()->frame()));
 }

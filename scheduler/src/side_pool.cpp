@@ -165,11 +165,15 @@ void side_pool::serve() noexcept {
   leave();
 }
 
-// The claimed tasklet is ours until it is made ready, so its word may say what it waits for. Its next call may be in the queue
-// before we are back there: that needs no other thread.
+// A claimed tasklet is ours until it is made ready, so its word may say what it waits for.
+std::uintptr_t side_pool::word_of_call() const noexcept {
+  return tasklet::bits(tag::runnable) | reinterpret_cast<std::uintptr_t>(&*core_);
+}
+
+// The tasklet's next call may be in the queue before we are back there: that needs no other thread.
 void side_pool::make(blocking_call& call) noexcept {
   tasklet& root = *call.owner->root();
-  root.word_.store(tasklet::bits(tag::runnable) | reinterpret_cast<std::uintptr_t>(&*core_), base::relaxed);
+  root.word_.store(word_of_call(), base::relaxed);
   const std::uint32_t generation = base::process_generation();
   call.run(call);
   if (base::process_generation() != generation) [[unlikely]] {
@@ -185,7 +189,7 @@ void side_pool::make(blocking_call& call) noexcept {
   ready(complete(call), nullptr);
 }
 
-// The function is not a part of the tasklet that waits for it.
+// The function is no part of the tasklet that waits for it. It may wait as a thread does, which runs other tasklets meanwhile.
 void side_pool::make_all_in_place() noexcept {
   host* here = current_host();
   base::set_current(nullptr);
@@ -196,7 +200,10 @@ void side_pool::make_all_in_place() noexcept {
     if (call == nullptr) {
       break;
     }
+    tasklet& root = *call->owner->root();
+    root.word_.store(word_of_call(), base::relaxed);
     call->run(*call);
+    root.word_.store(tasklet::bits(tag::runnable), base::relaxed);
     ready(complete(*call), here, turn::last);
   }
   base::set_current(here);

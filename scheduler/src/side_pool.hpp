@@ -70,6 +70,7 @@ class side_pool {
   static void* thread_main(void* pool) noexcept;
   void serve() noexcept;
   blocking_call* take() noexcept;
+  std::uintptr_t word_of_call() const noexcept;
   void make(blocking_call& call) noexcept;
   void make_all_in_place() noexcept;
   bool rest() noexcept;

@@ -32,7 +32,7 @@ scheduler_options simulated(simulation_options how);
 /// ```
 ///
 /// Tasklets run while the thread waits: in `block_on`, `run_here` and `shutdown`, in `await` of anything, and in the destructor.
-/// `blocking` calls its function in place. `martlet::deadline` and the like count virtual time; what asks `std::chrono`
+/// `blocking` calls its function in place, and what that waits for may run meanwhile. `martlet::deadline` and the like count virtual time; what asks `std::chrono`
 /// asks the real clock, and makes a program that depends on it differ from run to run, as do addresses, other threads and
 /// input from outside.
 ///
