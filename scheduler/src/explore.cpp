@@ -137,10 +137,11 @@ std::string exploration::text() const {
   if (!failed) {
     return "martlet: " + std::to_string(schedules) + " schedules were tried, and none failed";
   }
+  const std::size_t shortest = failed->shrunk.choices.size();
   return "martlet: schedule " + std::to_string(schedules) + " failed (seed " + std::to_string(failed->seed) + ", " +
          name_of(failed->order) + "): " + failed->what +
-         "\nTo see it again: martlet::simulation sim(martlet::schedule::parse(\"" + failed->shrunk.text() +
-         "\"));  // " + std::to_string(failed->shrunk.choices.size()) + " choices, of " +
+         "\nTo see it again: martlet::simulation sim(martlet::schedule::parse(\"" + failed->shrunk.text() + "\"));  // " +
+         std::to_string(shortest) + (shortest == 1 ? " choice, of " : " choices, of ") +
          std::to_string(failed->found.choices.size()) + " at first";
 }
 

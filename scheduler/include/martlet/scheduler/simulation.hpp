@@ -38,7 +38,7 @@ scheduler_options simulated(simulation_options how);
 ///
 /// Threads   the one that made it, which has one at a time; from others, and for guests and sockets, `misuse`. A thread that
 ///           makes a simulated tasklet ready stops the program.
-/// Cost      about 200 ns a turn.
+/// Cost      about 100 ns a turn, and 40 us to make one (Zen 4).
 class simulation : public scheduler {
  public:
   explicit simulation(std::uint64_t seed) : simulation(simulation_options{.seed = seed}) {}
