@@ -142,8 +142,14 @@ std::uintptr_t scope::child_began(detail::tasklet& who) {
 
 [[gnu::noinline]] std::uintptr_t scope::child_began_slowly(detail::tasklet& who) {
   lock_.lock();
-  detail::membership* place = roster_.take();
+  detail::membership* place = take_place();
   return seat(place != nullptr ? *place : *enlarge_roster(), who);
+}
+
+// Under the lock; null when there is no free one.
+detail::membership* scope::take_place() noexcept {
+  detail::membership* place = roster_.take();
+  return place != nullptr ? place : roster_.take_from_next();
 }
 
 // Under the lock, which it lets go of.
@@ -160,16 +166,17 @@ inline std::uintptr_t scope::seat(detail::membership& place, detail::tasklet& wh
 
 // Under the lock, which it lets go of meanwhile, and has let go of when it throws.
 detail::membership* scope::enlarge_roster() {
+  const std::uint32_t length = roster_.next_length();
   lock_.unlock();
-  detail::roster::block* more = detail::roster::make_block(*this);
+  detail::roster::block* more = detail::roster::make_row(*this, length);
   lock_.lock();
-  detail::membership* place = roster_.take();
+  detail::membership* place = take_place();
   if (place == nullptr) {
     roster_.add(more);
     return roster_.take();
   }
   lock_.unlock();
-  detail::roster::free_block(more);
+  detail::roster::free_row(more);
   lock_.lock();
   return place;
 }

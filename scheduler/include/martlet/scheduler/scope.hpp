@@ -163,6 +163,7 @@ class scope final : private detail::scope_base, private detail::wait_core {
 
   std::uintptr_t child_began_slowly(detail::tasklet& who);
   std::uintptr_t seat(detail::membership& place, detail::tasklet& who) noexcept;
+  detail::membership* take_place() noexcept;
   detail::membership* enlarge_roster();
   void child_ended_slowly(detail::host& here, std::uintptr_t link) noexcept;
   void stop(whom to_stop) noexcept;
