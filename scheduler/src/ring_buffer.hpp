@@ -15,6 +15,9 @@ namespace martlet::detail {
 ///
 /// A large array comes from the system itself: malloc would keep it when it is given back.
 ///
+/// Memory orders: [queue.spell] while something is in it `head_` is behind `tail_` at each moment, and `head_` only grows. So
+/// whoever reads a head, and then a tail that is no older, never finds empty what was not since he last knew of something.
+///
 /// Cost      O(1) amortised at both ends.
 template <class T>
 class ring_buffer {
@@ -34,8 +37,11 @@ class ring_buffer {
   bool empty() const noexcept { return size() == 0; }
   std::size_t size() const noexcept { return tail() - head(); }
 
-  /// Returns   a hint, for any thread.
-  bool seems_empty() const noexcept { return size() == 0; }
+  /// Returns   a hint, for any thread; false if it was not empty for a moment since something that the thread knows of.
+  bool seems_empty() const noexcept {
+    const std::size_t first = head_.load(base::acquire);  // [queue.spell] model
+    return first == tail();
+  }
 
   T back() const noexcept { return items_[(tail() - 1) & mask_]; }
 
@@ -76,8 +82,8 @@ class ring_buffer {
     T* const items = items_;
     T taken = items[first & mask];
     items[last & mask] = item;  // in a full ring that is where the first was
+    set_tail(last + 1);         // [queue.spell] before the head
     set_head(first + 1);
-    set_tail(last + 1);
     return taken;
   }
 
@@ -100,7 +106,7 @@ class ring_buffer {
 
   std::size_t head() const noexcept { return head_.load(base::relaxed); }
   std::size_t tail() const noexcept { return tail_.load(base::relaxed); }
-  void set_head(std::size_t at) noexcept { head_.store(at, base::relaxed); }
+  void set_head(std::size_t at) noexcept { head_.store(at, base::release); }  // [queue.spell] model
   void set_tail(std::size_t at) noexcept { tail_.store(at, base::relaxed); }
 
   static T* allocate(std::size_t capacity) noexcept {
@@ -132,13 +138,10 @@ class ring_buffer {
     if (items == nullptr) {
       return false;
     }
-    const std::size_t count = size();
-    for (std::size_t i = 0; i < count; ++i) {
-      items[i] = items_[(head() + i) & mask_];
+    for (std::size_t at = head(); at != tail(); ++at) {
+      items[at & (capacity - 1)] = items_[at & mask_];
     }
     replace_by(items, capacity);
-    set_head(0);
-    set_tail(count);
     return true;
   }
 

@@ -237,9 +237,10 @@ void stealing::spawn_late(tasklet* who, host* here) {
 }
 
 // Called by an owner that has just queued something. Whoever is idle must get to know, but not too soon: a wake costs as
-// much as five hundred spawns. While a watcher naps nearby, it will come by itself.
+// much as five hundred spawns. While a watcher naps nearby, it will come by itself. What joins others that they have been
+// told of needs no telling of its own (README.md, a watcher).
 void stealing::share(worker& w) noexcept {
-  if (somebody_idle() && !is_alone_) [[unlikely]] {
+  if (somebody_idle() && !is_alone_ && !(w.is_noticed_ && !w.shared_.empty())) [[unlikely]] {
     share_with_idle(w);
   }
 }
@@ -248,9 +249,13 @@ void stealing::share(worker& w) noexcept {
   if (w.is_finding_) {
     return;  // its own timers or sockets had something: it takes that itself, and looks for a watcher then
   }
-  if (!w.offer_some()) {
-    base::full_fence();  // [sleep.watch]; to offer is one too
+  if (!w.offer_some()) {  // to offer is a fence too
+    if (w.is_noticed_) {
+      return;
+    }
+    base::full_fence();  // [sleep.watch]
   }
+  w.is_noticed_ = true;
   if (napping_.load(base::seq_cst) == 0 && searching_.load(base::relaxed) == 0) {  // [sleep.watch]
     wake_one(&w);
   }

@@ -18,9 +18,9 @@ worker::worker(executor& pool, const base::atomic<std::uint32_t>& idle, bool alo
   driver_.store(drivers_.back().get(), base::relaxed);  // before any other thread exists
 }
 
-// Inside the lock: what is left when the owner has taken something for itself.
+// Inside the lock, with nothing offered: what is left when the owner has taken something for itself.
 void worker::offer_rest() noexcept {
-  if (const std::size_t left = private_size(); left != 0 && shared_.empty()) {
+  if (const std::size_t left = private_size(); left != 0) {
     offer(left - left / 2);
   }
 }

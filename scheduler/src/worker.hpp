@@ -85,7 +85,7 @@ class alignas(128) worker final : public host {
 
   std::size_t private_size() const noexcept { return fresh_.size() + woken_.size(); }
   bool has_private_work() const noexcept {
-    return slot_.load(base::relaxed) != nullptr || !fresh_.seems_empty() || !woken_.seems_empty();
+    return slot_.load(base::acquire) != nullptr || !fresh_.seems_empty() || !woken_.seems_empty();  // [queue.spell]
   }
 
   // ---- parts
@@ -109,6 +109,7 @@ class alignas(128) worker final : public host {
   bool is_finding_ = false;      // in `find`: has nothing to do
   bool has_search_ = false;      // holds the pool's one search
   bool injected_turn_ = false;   // injected and pinned tasklets take turns
+  bool is_noticed_ = false;      // others were told since a private queue began to fill ([sleep.watch])
 
   base::atomic<std::uint64_t> ticks_{0};  // tasklets resumed; others read it to see whether it moves
   std::uint32_t interval_ = 64;           // ticks between looks at clock, driver and injector
@@ -159,6 +160,9 @@ class alignas(128) worker final : public host {
   tasklet* take_last_resort() noexcept;
 
   void push(ring_buffer<tasklet*>& where, tasklet* who) noexcept {
+    if (where.empty()) {
+      is_noticed_ = false;
+    }
     if (!where.push_back(who)) [[unlikely]] {
       put_aside(who);
     }
@@ -181,6 +185,8 @@ inline void worker::put_next(tasklet* who) noexcept {
   queues_.enter();
   if (tasklet* earlier = slot_.load(base::relaxed); earlier != nullptr) {
     push(woken_, earlier);
+  } else {
+    is_noticed_ = false;
   }
   slot_.store(who, base::relaxed);
   only_woken_ = false;
@@ -223,12 +229,13 @@ inline tasklet* worker::rotate(tasklet* who) noexcept {
   }
   queues_.enter();
   if (tasklet* who = slot_.load(base::relaxed); who != nullptr) {
-    slot_.store(nullptr, base::relaxed);
     if (++slot_runs_ < slot_cap || private_size() == 0) [[likely]] {
+      slot_.store(nullptr, base::relaxed);
       queues_.leave();
       return who;
     }
     push(woken_, who);
+    slot_.store(nullptr, base::release);  // [queue.spell] argued: it is in one of the two at each moment
   }
   slot_runs_ = 0;
   tasklet* who = nullptr;
@@ -238,7 +245,7 @@ inline tasklet* worker::rotate(tasklet* who) noexcept {
     who = woken_.pop_front();
     only_woken_ = pinned_.empty() && aside_.empty();
   }
-  if (who != nullptr && idle_.load(base::relaxed) != 0 && !is_alone_) [[unlikely]] {
+  if (who != nullptr && idle_.load(base::relaxed) != 0 && !is_alone_ && shared_.empty()) [[unlikely]] {
     offer_rest();
   }
   queues_.leave();

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "checker/explore.hpp"
+#include "checker/mutants.hpp"
 #include "checker/var.hpp"
 #include "listed.hpp"
 #include "sleeper.hpp"
@@ -124,6 +125,67 @@ void offered_and_borrowed() {
   all.end();
 }
 
+// A glance at a queue that others were told of, while what is in it changes and it is never empty.
+template <auto Change>
+void never_empty() {
+  queues all;
+  base::atomic<bool> is_told{false};
+  run_threads({{"owner",
+                [&] {
+                  all.its.put_last(all.make());
+                  is_told.store(true, base::release);
+                  Change(all);
+                }},
+               {"glances", [&] {
+                  if (is_told.load(base::acquire)) {
+                    require(all.its.has_private_work(), "it was not empty for a moment");
+                  }
+                }}});
+  all.end();
+}
+
+void replace(queues& all) {
+  all.its.put_last(all.make());
+  queues::take(all.its.take_local());
+}
+
+void replace_twice(queues& all) {
+  replace(all);
+  replace(all);
+}
+
+void rotate(queues& all) {
+  all.its.put_last(all.make());
+  queues::take(all.its.take_local());  // only woken ones are left
+  detail::tasklet* next = all.its.rotate(all.make());
+  all.its.queues_.leave();
+  queues::take(next);
+}
+
+// What was woken last is moved behind the others when its place has been run too often in a row.
+void slot_too_often() {
+  queues all;
+  base::atomic<bool> is_told{false};
+  run_threads({{"owner",
+                [&] {
+                  all.its.put_fresh(all.make());
+                  detail::tasklet* again = all.make();
+                  for (int i = 0; i < 63; ++i) {
+                    all.its.put_next(again);
+                    require(all.its.take_local() == again, "who was woken last comes first");
+                  }
+                  all.its.put_next(again);
+                  is_told.store(true, base::release);
+                  queues::take(all.its.take_local());
+                }},
+               {"glances", [&] {
+                  if (is_told.load(base::acquire)) {
+                    require(all.its.has_private_work(), "it was not empty for a moment");
+                  }
+                }}});
+  all.end();
+}
+
 }  // namespace
 
 TEST_SUITE("private queues") {
@@ -134,5 +196,22 @@ TEST_SUITE("private queues") {
         {"an owner with a child and one that yields, a thief", children_and_thief, 188},
         {"an owner that offers, a borrower, a thief", offered_and_borrowed, 2245},
     });
+  }
+
+  TEST_CASE("what is never empty never seems so to those who know of something in it") {
+    check({
+        {"an owner that puts one and takes one, a glance", never_empty<replace>, 4},
+        {"an owner that does so twice, a glance", never_empty<replace_twice>, 7},
+        {"an owner that rotates, a glance", never_empty<rotate>, 7},
+        {"an owner that moves one out of the slot, a glance", slot_too_often, 4},
+    });
+  }
+
+  TEST_CASE("mutants: no order can be weaker") {
+    const auto unexplained =
+        unexplained_mutants({never_empty<replace>, never_empty<replace_twice>, never_empty<rotate>, slot_too_often},
+                            {"[queue.spell]"}, {});
+    INFO(doctest::toString(unexplained));
+    CHECK(unexplained.empty());
   }
 }

@@ -97,6 +97,19 @@ struct work {
     }
     go_on(index);
   }
+  // Makes one ready after the other, from inside such a tasklet.
+  void make_by_turns_and_stay(std::size_t index) {
+    detail::worker& self = pool.at(index);
+    pool.enter(self);
+    for (std::size_t made = 0; made < Items; ++made) {
+      items[made].taken.set(0);
+      pool.bring(items[made].record, self);
+      while (left.load(base::acquire) != Items - made - 1) {
+        base::cpu_pause();
+      }
+    }
+    go_on(index);
+  }
   void go_on(std::size_t index) {
     detail::worker& self = pool.at(index);
     while (detail::tasklet* who = pool.next(self)) {
@@ -198,6 +211,17 @@ void children_of_one_that_works() {
   all.end();
 }
 
+// Whoever takes a child stays inside of it until the other has been taken too. So the third is needed, who may sleep because
+// the second watched when the first child came.
+void children_by_turns() {
+  work<2> all(3);
+  all.stays = true;
+  run_threads({{"works", [&] { all.make_by_turns_and_stay(0); }}, {"idles", [&] { all.run(1); }}, {"idles too", [&] {
+                                                                                                     all.run(2);
+                                                                                                   }}});
+  all.end();
+}
+
 }  // namespace
 
 TEST_SUITE("sleep") {
@@ -212,6 +236,7 @@ TEST_SUITE("sleep") {
         {"two workers, one that brings work", two_workers, 0},
         {"one that works and has a child, one that idles", child_of_one_that_works, 0},
         {"one that works and has two children, one that idles", children_of_one_that_works, 0},
+        {"one that works and has a child after the other, two that idle", children_by_turns, 0},
     });
   }
 
