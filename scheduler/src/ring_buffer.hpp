@@ -23,6 +23,10 @@ template <class T>
 class ring_buffer {
   static_assert(std::is_trivially_copyable_v<T>);
 
+  struct nothing {
+    void operator()() const noexcept {}
+  };
+
  public:
   /// Throws    std::bad_alloc.
   ring_buffer() : items_(allocate(first_capacity)) {
@@ -45,10 +49,16 @@ class ring_buffer {
 
   T back() const noexcept { return items_[(tail() - 1) & mask_]; }
 
+  /// Calls `was_empty` if it was.
+  ///
   /// Returns   false, with nothing done, when it is full and there is no memory for a larger array.
-  [[nodiscard]] bool push_back(T item) noexcept {
+  template <class WasEmpty = nothing>
+  [[nodiscard]] bool push_back(T item, WasEmpty was_empty = {}) noexcept {
     std::size_t at = tail();
-    if (at - head() > mask_) [[unlikely]] {
+    const std::size_t count = at - head();
+    if (count == 0) {
+      was_empty();
+    } else if (count > mask_) [[unlikely]] {
       if (!grow()) {
         return false;
       }

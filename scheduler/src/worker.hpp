@@ -160,10 +160,7 @@ class alignas(128) worker final : public host {
   tasklet* take_last_resort() noexcept;
 
   void push(ring_buffer<tasklet*>& where, tasklet* who) noexcept {
-    if (where.empty()) {
-      is_noticed_ = false;
-    }
-    if (!where.push_back(who)) [[unlikely]] {
+    if (!where.push_back(who, [this] { is_noticed_ = false; })) [[unlikely]] {
       put_aside(who);
     }
   }
