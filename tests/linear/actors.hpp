@@ -151,7 +151,8 @@ class actors {
     }
   }
 
-  // Until all have come to their ends. When nothing has moved for a while all may wait for each other.
+  // Until all have come to their ends. When nothing has moved for a while all may wait for each other, or a thread has no
+  // processor: so the while grows.
   void drive() {
     const auto too_late = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     for (int still = 0; acting_ != 0;) {
@@ -159,10 +160,12 @@ class actors {
       const unsigned before = time_.last();
       std::this_thread::sleep_for(std::chrono::microseconds(20));
       still = time_.last() == before ? still + 1 : 0;
-      if (still == patience && rescues_ != most_rescues) {
-        for (const call& what : subject_.rescue(rescues_++)) {
+      if (still == patience << rescues_ && rescues_ != most_rescues) {
+        const std::vector<call> rescue = subject_.rescue(rescues_);
+        for (const call& what : rescue) {
           drive_now(what);
         }
+        rescues_ += rescue.empty() ? 0 : 1;
         still = 0;
       }
       if (std::chrono::steady_clock::now() > too_late) {  // nobody writes into a diary any more
@@ -211,7 +214,7 @@ class actors {
   }
 
   static constexpr int patience = 5;
-  static constexpr int most_rescues = 6;
+  static constexpr int most_rescues = 10;
 
   scheduler& pool_;
   Subject& subject_;

@@ -41,11 +41,28 @@ result result_of_error(Op& op) {
 template <class Op>
 inline constexpr bool gives_nothing = std::is_void_v<decltype(std::declval<Op&>().finish())>;
 
+/// An operation that cannot be moved, to be made where it is awaited.
+template <class Make>
+struct made_there {
+  Make make;
+};
+
+template <class Op>
+Op& made(Op& op) {
+  return op;
+}
+template <class Make>
+auto made(made_there<Make>& of) {
+  return of.make();
+}
+
 /// Waits in a fiber or on a thread.
 ///
-/// Takes     `tell`, which makes a result of what the operation gives.
-template <class Op, class Tell>
-result attempt_here(Op op, Tell tell) {
+/// Takes     an operation or a `made_there`; `tell`, which makes a result of what the operation gives.
+template <class Given, class Tell>
+result attempt_here(Given given, Tell tell) {
+  auto&& op = made(given);
+  using Op = std::remove_reference_t<decltype(op)>;
   try {
     if constexpr (gives_nothing<Op>) {
       martlet::await(op);
@@ -59,8 +76,10 @@ result attempt_here(Op op, Tell tell) {
 }
 
 /// Waits in a coroutine.
-template <class Op, class Tell>
-task<result> attempt_in_coroutine(Op op, Tell tell) {
+template <class Given, class Tell>
+task<result> attempt_in_coroutine(Given given, Tell tell) {
+  auto&& op = made(given);
+  using Op = std::remove_reference_t<decltype(op)>;
   try {
     if constexpr (gives_nothing<Op>) {
       co_await op;

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include <martlet/base/atomic.hpp>
+
 #include "channel_subject.hpp"
 #include "lock_subjects.hpp"
 
@@ -133,14 +135,72 @@ class pushy final : public detail::operation<pushy> {
 };
 
 /// A mutex that serves who came last.
-class overtaking_mutex : public mutex_subject {
+class overtaking_mutex : public mutex_subject<mutex> {
  public:
-  using mutex_subject::mutex_subject;
+  using mutex_subject<mutex>::mutex_subject;
 
   template <class Then>
   auto with_operation(const call& what, Then then) {
-    return what.limit ? mutex_subject::with_operation(what, then) : then(pushy(door_.acquire()));
+    return what.limit ? mutex_subject<mutex>::with_operation(what, then) : then(pushy(door_.acquire()));
   }
+};
+
+/// A lock of our own, without waits, that looks and then takes: between the two another may take it.
+class hasty_lock : public mutex_subject<mutex> {
+ public:
+  using mutex_subject<mutex>::mutex_subject;
+
+  static std::string name() { return "a hasty lock"; }
+  static std::vector<call> draw(dice&) {
+    std::vector<call> drawn(2, plain(verb::try_lock));
+    drawn.back() = plain(verb::unlock);
+    return drawn;
+  }
+
+  result do_now(int actor, const call& what) {
+    if (what.what == verb::unlock) {
+      --held_.of(actor);
+      is_taken_.store(false, base::release);
+      return {ending::done, 0, 0};
+    }
+    if (is_taken_.load(base::acquire)) {
+      return {ending::would_wait, 0, 0};
+    }
+    is_taken_.store(true, base::release);
+    ++held_.of(actor);
+    return {ending::done, 0, 0};
+  }
+
+ private:
+  base::atomic<bool> is_taken_{false};
+};
+
+/// A semaphore of our own, without waits, that looks at its units and then writes how many there are: what others do
+/// between the two is lost.
+class hasty_semaphore : public semaphore_subject {
+ public:
+  explicit hasty_semaphore(dice& random) : semaphore_subject(random), units_(first()) {}
+
+  static std::string name() { return "a hasty semaphore"; }
+  static std::vector<call> draw(dice& random) {
+    const verb what = random.one_of({verb::try_acquire, verb::release});
+    return std::vector<call>(1, plain(what, random.between(1, 2)));
+  }
+
+  result do_now(int, const call& what) {
+    const int there = units_.load(base::acquire);
+    if (what.what == verb::available) {
+      return {ending::done, 0, there};
+    }
+    if (what.what == verb::try_acquire && there < what.number) {
+      return {ending::would_wait, 0, 0};
+    }
+    units_.store(what.what == verb::release ? there + what.number : there - what.number, base::release);
+    return {ending::done, 0, 0};
+  }
+
+ private:
+  base::atomic<int> units_;
 };
 
 }  // namespace martlet::testing

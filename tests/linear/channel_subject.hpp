@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -14,6 +13,7 @@
 #include "channel_specification.hpp"
 #include "counted.hpp"
 #include "dice.hpp"
+#include "limits.hpp"
 
 namespace martlet::testing {
 
@@ -48,8 +48,8 @@ class channel_subject {
     if (what.what == verb::select) {
       what.cases = {draw_branch(random, random.one_in(2)), draw_branch(random, random.one_in(2))};
     }
-    if (may_wait(what.what) && random.one_in(4)) {
-      what.limit = random.one_of({0, 10, 50, 200});
+    if (may_wait(what.what)) {
+      what.limit = draw_limit(random);
     }
     return {what};
   }
@@ -59,7 +59,7 @@ class channel_subject {
   auto with_operation(const call& what, Then then) {
     return with_branch(what.cases[0], [&](auto first) {
       if (what.what != verb::select) {
-        return what.limit ? then(within(limit_of(what), std::move(first))) : then(std::move(first));
+        return with_limit(what, std::move(first), then);
       }
       return with_branch(what.cases[1], [&](auto second) {
         return what.limit ? then(select(std::move(first), std::move(second), sleep_for(limit_of(what))))
@@ -123,7 +123,6 @@ class channel_subject {
   bool is_balanced() const { return values_.is_balanced(); }
 
  private:
-  static std::chrono::microseconds limit_of(const call& what) { return std::chrono::microseconds(*what.limit); }
   static call close(std::size_t which) { return {verb::close, {{verb::receive, which, 0}}, 0, {}, 0}; }
   static ending ending_of(try_status status) {
     return status == try_status::done     ? ending::done

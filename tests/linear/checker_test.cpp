@@ -1,11 +1,14 @@
 #include "checker.hpp"
 
 #include <cstddef>
+#include <initializer_list>
 #include <vector>
 
 #include <doctest/doctest.h>
 
 #include "channel_specification.hpp"
+#include "condition_specification.hpp"
+#include "gate_specification.hpp"
 #include "mutex_specification.hpp"
 #include "semaphore_specification.hpp"
 
@@ -30,7 +33,6 @@ const call try_receive = on_channel(verb::try_receive);
 const call close = on_channel(verb::close);
 const call either = {verb::select, {{verb::receive, 0, 0}, {verb::receive, 1, 0}}, 0, {}, 0};
 call other_send(int value) { return {verb::send, {{verb::send, 1, value}}, 0, {}, 0}; }
-call plain(verb what, int number = 0) { return {what, {}, number, {}, 0}; }
 call see(int actor) { return plain(verb::see_wait, actor); }
 call cancel(int actor) { return plain(verb::cancel, actor); }
 call within_limit(call what) {
@@ -45,6 +47,9 @@ bool explains(std::size_t room, const history& all) {
 }
 bool mutex_explains(const history& all) { return check(mutex_specification(), all).is_allowed; }
 bool semaphore_explains(int units, const history& all) { return check(semaphore_specification(units), all).is_allowed; }
+
+bool gate_explains(int shut_by, const history& all) { return check(gate_specification(shut_by), all).is_allowed; }
+bool condition_explains(const history& all) { return check(condition_specification(), all).is_allowed; }
 
 TEST_SUITE("checker") {
   TEST_CASE("a rendezvous is one step of two operations, which have to overlap") {
@@ -164,6 +169,67 @@ TEST_SUITE("checker") {
     const operation cancels{driver, cancel(0), 2, 3, done};
     CHECK(semaphore_explains(1, {large, cancels, {1, plain(verb::try_acquire, 1), 4, 5, would_wait}}));
     CHECK_FALSE(semaphore_explains(1, {large, cancels, {1, plain(verb::try_acquire, 1), 9, 10, would_wait}}));
+  }
+
+  TEST_CASE("a recursive mutex is free when it was unlocked as often as it was locked") {
+    const operation locks[] = {{0, plain(verb::lock), 1, 2, done}, {0, plain(verb::try_lock), 3, 4, done}};
+    const operation unlocks[] = {{0, plain(verb::unlock), 5, 6, done}, {0, plain(verb::unlock), 9, 10, done}};
+    const operation early{1, plain(verb::try_lock), 7, 8, done};
+    const operation late{1, plain(verb::try_lock), 11, 12, done};
+    CHECK(mutex_explains({locks[0], locks[1], unlocks[0], unlocks[1], late}));
+    CHECK_FALSE(mutex_explains({locks[0], locks[1], unlocks[0], early}));
+  }
+
+  TEST_CASE("a gate lets go on whoever waits when it opens, and nobody else") {
+    const operation waits{0, plain(verb::wait), 1, 9, done};
+    const operation opens{1, plain(verb::set, 0), 4, 5, done};
+    const operation shuts{1, plain(verb::set, 1), 6, 7, done};
+    const operation sees{driver, see(0), 2, 3, done};
+    CHECK(gate_explains(1, {waits, sees, opens, shuts}));
+    CHECK_FALSE(gate_explains(1, {waits}));
+    CHECK_FALSE(gate_explains(1, {{0, plain(verb::wait), 8, 9, done}, opens, shuts}));
+    CHECK_FALSE(gate_explains(0, {waits, sees}));
+    CHECK(gate_explains(2, {waits, {1, plain(verb::add, -1), 2, 3, done}, {1, plain(verb::add, -1), 4, 5, done}}));
+    CHECK_FALSE(gate_explains(2, {waits, {1, plain(verb::add, -1), 2, 3, done}}));
+    CHECK_FALSE(gate_explains(2, {{1, plain(verb::add, -1), 2, 3, done}, {1, plain(verb::count), 4, 5, got(2)}}));
+  }
+
+  TEST_CASE("a wait for a notice lets go of the mutex and has it again at its end") {
+    const operation locks{0, plain(verb::lock), 1, 2, done};
+    const operation waits{0, plain(verb::wait), 3, 20, done};
+    const operation other[] = {{1, plain(verb::lock), 4, 5, done}, {1, plain(verb::unlock), 10, 11, done}};
+    const operation notice{1, plain(verb::notify_one), 6, 7, done};
+    CHECK(condition_explains({locks, waits, other[0], notice, other[1]}));
+    CHECK_FALSE(condition_explains({locks, waits, other[0], other[1]}));
+    CHECK_FALSE(condition_explains({locks, waits, other[0], notice}));
+    CHECK_FALSE(condition_explains({waits, notice}));
+    CHECK_FALSE(condition_explains({locks, waits, {1, plain(verb::notify_one), 1, 2, done}}));
+  }
+
+  TEST_CASE("one notice is for one, who has waited longest; however a wait ends, its actor has the mutex") {
+    const operation first[] = {{0, plain(verb::lock), 1, 2, done}, {0, plain(verb::wait), 3, 30, done}};
+    const operation second[] = {{1, plain(verb::lock), 4, 5, done}, {1, plain(verb::wait), 6, 31, done}};
+    const operation one{2, plain(verb::notify_one), 20, 21, done};
+    const operation all{2, plain(verb::notify_all), 20, 21, done};
+    const operation unlocks{0, plain(verb::unlock), 32, 33, done};
+    const operation takes{2, plain(verb::try_lock), 7, 8, done};
+    const operation gives{2, plain(verb::unlock), 9, 10, done};
+    const operation stops{driver, cancel(1), 22, 23, done};
+    operation stopped_second = second[1];
+    stopped_second.got = stopped;
+    stopped_second.responded = operation::never - 1;
+    operation second_after = second[1];
+    second_after.responded = operation::never - 1;
+    const history both = {first[0], first[1], second[0], takes, gives, unlocks};
+    const auto with = [&](std::initializer_list<operation> more) {
+      history whole = both;
+      whole.insert(whole.end(), more);
+      return condition_explains(whole);
+    };
+    CHECK(with({second_after, all}));
+    CHECK_FALSE(with({second_after, one}));
+    CHECK(with({stopped_second, one, stops}));
+    CHECK_FALSE(with({stopped_second, stops}));
   }
 
   TEST_CASE("what was looked at once is not looked at again") {

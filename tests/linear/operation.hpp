@@ -23,6 +23,12 @@ enum class verb {
   try_acquire,
   release,
   available,
+  wait,
+  set,  // an event's state: what keeps it shut
+  add,  // to what keeps a wait group shut
+  count,
+  notify_one,
+  notify_all,
   cancel,    // of the tasklet of an actor
   see_wait,  // an actor's tasklet was seen to be blocked: so it stands where those stand who wait
 };
@@ -39,15 +45,18 @@ struct branch {
 struct call {
   verb what = verb::send;
   std::vector<branch> cases;
-  int number = 0;            // of units; of the actor who is meant
+  int number = 0;            // of units; of what keeps a gate shut; of the actor who is meant
   std::optional<int> limit;  // microseconds
   int pause = 0;             // turns of a loop that its actor makes before it
 };
 
+/// Returns   a call that concerns no channel.
+inline call plain(verb what, int number = 0) { return {what, {}, number, {}, 0}; }
+
 /// Returns   whether a call may wait, so that a cancel or a limit can end it.
 inline bool may_wait(verb what) {
   return what == verb::send || what == verb::receive || what == verb::select || what == verb::lock ||
-         what == verb::acquire;
+         what == verb::acquire || what == verb::wait;
 }
 
 struct result {
@@ -97,6 +106,12 @@ inline std::string text_of(const call& what) {
     case verb::try_acquire: return "try_acquire " + number;
     case verb::release: return "release " + number;
     case verb::available: return "available";
+    case verb::wait: return text + "wait";
+    case verb::set: return what.number == 0 ? "set" : "reset";
+    case verb::add: return "add " + number;
+    case verb::count: return "count";
+    case verb::notify_one: return "notify_one";
+    case verb::notify_all: return "notify_all";
     case verb::cancel: return "cancel actor " + number;
     case verb::see_wait: return "see that actor " + number + " waits";
   }

@@ -5,8 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "cancels.hpp"
-#include "checker.hpp"
+#include "queue.hpp"
 
 namespace martlet::testing {
 
@@ -47,16 +46,8 @@ class semaphore_specification {
         return {done};
       }
       case verb::available: return {{now, {{i, {ending::done, 0, now.available}}}}};
-      case verb::cancel: {
-        outcome<state> done{now, {{i, {ending::done, 0, 0}}}};
-        done.after.cancelled = with(now.cancelled, one.what.number);
-        return {done};
-      }
-      case verb::see_wait:
-        if (!wait_of(one.what.number, now.waiters, all)) {
-          return {};
-        }
-        return {{now, {{i, {ending::done, 0, 0}}}}};
+      case verb::cancel: return {mark_cancelled(now, all, i)};
+      case verb::see_wait: return see_wait(now, all, i);
       default: return {};
     }
   }

@@ -13,6 +13,7 @@
 #include "actors.hpp"
 #include "checker.hpp"
 #include "dice.hpp"
+#include "jitter/jitter.hpp"
 #include "scale.hpp"
 
 /// Many histories, each drawn from a seed, run and checked.
@@ -40,18 +41,25 @@ struct trial_sums {
   long positions = 0;   // that the checker looked at
 };
 
+/// Whether threads pause before their operations on atomics.
+enum class pauses { never, drawn };
+
 /// Runs one history.
 ///
 /// Takes     `more`, which goes to the subject's constructor.
 /// Returns   the history and what is wrong with it; nothing when it is allowed.
 template <class Subject, class... More>
-std::optional<std::string> refusal_of(scheduler& pool, std::uint64_t seed, trial_sums& sums, const More&... more) {
+std::optional<std::string> refusal_of(scheduler& pool, std::uint64_t seed, pauses how, trial_sums& sums,
+                                      const More&... more) {
   dice random(seed);
   Subject subject(random, more...);
   const auto scripts = draw_scripts(random, subject);
   const std::string title = subject.name() + ", " + std::to_string(pool.worker_count()) +
                             " workers, MARTLET_LINEAR_SEED=" + std::to_string(seed) + "\n" + text_of(scripts);
-  const history all = actors<Subject>(pool, subject, scripts, random, title).run();
+  const history all = [&] {
+    const jitter until_all_have_come_to_their_ends(how == pauses::drawn ? seed : 0);
+    return actors<Subject>(pool, subject, scripts, random, title).run();
+  }();
   const verdict found = check(subject.specification(), all);
   ++sums.histories;
   sums.operations += static_cast<long>(all.size());
@@ -78,7 +86,9 @@ void check_histories(int count, const More&... more) {
     scheduler pool(workers);
     for (int i = 0; i < count / 2; ++i) {
       const auto seed = asked_seed().value_or(static_cast<std::uint64_t>(2 * i + workers));
-      if (const auto wrong = refusal_of<Subject>(pool, seed, sums, more...)) {
+      // Every fourth without pauses: they also keep threads apart that would else meet at one place.
+      const pauses how = seed / 2 % 4 == 0 ? pauses::never : pauses::drawn;
+      if (const auto wrong = refusal_of<Subject>(pool, seed, how, sums, more...)) {
         FAIL(*wrong);
       }
     }
@@ -93,11 +103,23 @@ int histories_until_refused(int most, const More&... more) {
   trial_sums sums;
   scheduler pool(2);
   for (int i = 1; i <= most; ++i) {
-    if (refusal_of<Subject>(pool, static_cast<std::uint64_t>(i), sums, more...)) {
+    if (refusal_of<Subject>(pool, static_cast<std::uint64_t>(i), pauses::drawn, sums, more...)) {
       return i;
     }
   }
   return 0;
+}
+
+/// Returns   how many of so many histories are refused.
+template <class Subject, class... More>
+int refused_of(int count, pauses how, const More&... more) {
+  trial_sums sums;
+  scheduler pool(2);
+  int refused = 0;
+  for (int i = 1; i <= count; ++i) {
+    refused += refusal_of<Subject>(pool, static_cast<std::uint64_t>(i), how, sums, more...) ? 1 : 0;
+  }
+  return refused;
 }
 
 }  // namespace martlet::testing

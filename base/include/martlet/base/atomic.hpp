@@ -1,15 +1,18 @@
 #pragma once
 
-#ifdef MARTLET_MODEL
+#if defined(MARTLET_MODEL)
 #include <checker/atomic.hpp>
+#elif defined(MARTLET_JITTER)
+#include <jitter/atomic.hpp>
 #else
 
 #include <atomic>
 
 /// The one door to atomics: no other file of martlet includes <atomic>.
 ///
-/// The checker that explores interleavings (tests/model) replaces all of it here and nowhere else, and the short names
-/// of the memory orders keep a label beside each order readable (`x.store(1, base::release);  // [deque.publish]`).
+/// The checker that explores interleavings (tests/model) replaces all of it here and nowhere else, as do the tests that
+/// pause before some of the operations (tests/linear); and the short names of the memory orders keep a label beside each
+/// order readable (`x.store(1, base::release);  // [deque.publish]`).
 namespace martlet::base {
 
 template <class T>
