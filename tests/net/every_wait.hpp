@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <type_traits>
@@ -20,7 +21,8 @@
 #include "eventually.hpp"
 #include "scale.hpp"
 
-/// One table for everything that waits: how each wait ends, whoever waits and whoever wakes.
+/// One table for everything that waits: how each wait ends, whoever waits and whoever wakes. Its rows lie in every_wait_*_test.cpp;
+/// a new kind of wait is one class and one row there.
 namespace martlet::testing {
 
 /// How a wait ended.
@@ -492,6 +494,58 @@ inline void check_wait(scheduler& pool, scheduler& of_waker, kind_of_wait& in, f
   }
   CHECK_MESSAGE(next_ended == ending::done, "afterwards a wait does not succeed any more: ", text_of(next_ended));
   CHECK(in.is_clean());
+}
+
+/// A row of the table.
+struct wait_entry {
+  const char* name;
+  std::unique_ptr<kind_of_wait> (*make)(scheduler& pool);
+};
+
+template <class Kind>
+std::unique_ptr<kind_of_wait> make_wait(scheduler& pool) {
+  if constexpr (std::is_constructible_v<Kind, scheduler&>) {
+    return std::make_unique<Kind>(pool);
+  } else {
+    return std::make_unique<Kind>();
+  }
+}
+
+inline bool has_case(kind_of_wait& in, fate what, actor who) {
+  return in.is_for(who) && !(needs_tasklet(what) && who == actor::thread) &&
+         !(needs_limit(what) && !in.takes_limit(who)) && !(what == fate::is_closed && !in.close());
+}
+
+/// Runs every case of some rows: each way to end, whoever waits and whoever wakes.
+inline void check_waits(std::span<const wait_entry> table) {
+  scheduler quiet({.workers = 2, .blocking_threads = 1});
+  scheduler restless({.workers = 2, .migrate_always = true, .blocking_threads = 1});
+  for (const wait_entry& one : table) {
+    const std::string name = one.name;
+    for (const auto& named : all_fates) {
+      const fate what = named.first;
+      const std::string said = named.second;
+      for (const actor who : all_actors) {
+        if (!has_case(*one.make(quiet), what, who)) {
+          continue;
+        }
+        for (const actor by : {actor::fiber, actor::thread}) {
+          const int attempts = 2 * attempts_at(what);
+          for (int i = 0; i < attempts; ++i) {
+            std::optional<scheduler> stopped;
+            if (what == fate::is_stopped) {
+              stopped.emplace(scheduler_options{.workers = 1, .migrate_always = i % 2 != 0, .blocking_threads = 1});
+            }
+            scheduler& other = i % 2 == 0 ? quiet : restless;
+            scheduler& pool = stopped ? *stopped : other;
+            INFO(name, " ", said, "; ", text_of(who), " waits, ", text_of(by), " wakes");
+            const auto in = one.make(pool);
+            check_wait(pool, other, *in, what, who, by, i);
+          }
+        }
+      }
+    }
+  }
 }
 
 }  // namespace martlet::testing
