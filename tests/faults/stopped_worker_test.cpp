@@ -1,17 +1,27 @@
 #include <martlet/channel.hpp>
+#include <martlet/net.hpp>
 #include <martlet/scheduler.hpp>
 
+#include <array>
 #include <chrono>
 #include <csignal>
-#include <ctime>
+#include <cstddef>
+#include <deque>
+#include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <pthread.h>
+
+#include <martlet/net.hpp>
 
 #include <doctest/doctest.h>
 
 #include "eventually.hpp"
 #include "scale.hpp"
+#include "stopping.hpp"
+#include "wire.hpp"
 
 namespace {
 
@@ -19,48 +29,6 @@ using namespace std::chrono_literals;
 using namespace martlet::testing;
 using martlet::scheduler;
 using martlet::task;
-using counter = martlet::base::atomic<int>;
-
-constinit counter stopped{0};
-constinit counter gone_on{0};
-constinit counter holds{0};  // stopped threads stay so while it is 1
-
-// What stands for a stopped thread: it does nothing, wherever it was. After a minute it gives up, so that a test can fail.
-void stop_here(int) {
-  ++stopped;
-  for (int i = 0; holds == 1 && i < 60'000; ++i) {
-    const timespec nap{.tv_sec = 0, .tv_nsec = 1'000'000};
-    ::nanosleep(&nap, nullptr);
-  }
-  ++gone_on;
-}
-
-// Makes SIGUSR2 stop the thread that gets it.
-class stopping_signal {
- public:
-  stopping_signal() {
-    struct sigaction what{};
-    what.sa_handler = stop_here;
-    what.sa_flags = SA_RESTART;
-    ::sigaction(SIGUSR2, &what, &before_);
-    stopped = gone_on = 0;
-    holds = 1;
-  }
-  stopping_signal(const stopping_signal&) = delete;
-  stopping_signal& operator=(const stopping_signal&) = delete;
-  ~stopping_signal() { ::sigaction(SIGUSR2, &before_, nullptr); }
-
- private:
-  struct sigaction before_{};
-};
-
-// Workers block signals; each of these opens this one.
-void open_signal() {
-  sigset_t wanted;
-  ::sigemptyset(&wanted);
-  ::sigaddset(&wanted, SIGUSR2);
-  ::pthread_sigmask(SIG_UNBLOCK, &wanted, nullptr);
-}
 
 task<> wait_often(counter& done, int times) {
   for (int i = 0; i < times; ++i) {
@@ -71,6 +39,80 @@ task<> wait_often(counter& done, int times) {
   }
   ++done;
 }
+
+// Tasklets that never stop to have something to do with others: by a channel, a timer and a socket.
+class traffic {
+ public:
+  explicit traffic(scheduler& pool) : all_(pool) {
+    all_.spawn(send());
+    all_.spawn(receive());
+    all_.spawn(tick());
+    all_.spawn(write());
+    all_.spawn(read());
+  }
+
+  // Returns   how many rounds each of them has made.
+  std::array<int, 3> rounds() const { return {received_, ticks_, read_}; }
+
+  // Ends all of them.
+  //
+  // Returns   whether each value and each byte that was sent has come, once and in its order.
+  bool ends_complete() {
+    ends_ = true;
+    all_.join();
+    return received_ == sent_ && read_ == written_ && is_in_order_;
+  }
+
+ private:
+  task<> send() {
+    while (!ends_) {
+      co_await numbers_.send(++sent_);
+    }
+    numbers_.close();
+  }
+  task<> receive() {
+    while (const auto got = co_await numbers_.receive()) {
+      is_in_order_ = is_in_order_ && *got == received_ + 1;
+      ++received_;
+      if (*got % 64 == 0) {
+        co_await martlet::sleep_for(20us);
+      }
+    }
+  }
+  task<> tick() {
+    while (!ends_) {
+      co_await martlet::sleep_for(200us);
+      ++ticks_;
+    }
+  }
+  task<> write() {
+    while (!ends_) {
+      const std::array<std::byte, 1> one{static_cast<std::byte>(written_ + 1)};
+      co_await sockets_.first.write_all(one);
+      ++written_;
+      co_await martlet::sleep_for(50us);
+    }
+    sockets_.first.close();
+  }
+  task<> read() {
+    std::array<std::byte, 1> one{};
+    while (co_await sockets_.second.read_some(one) != 0) {
+      is_in_order_ = is_in_order_ && one[0] == static_cast<std::byte>(read_ + 1);
+      ++read_;
+    }
+  }
+
+  std::pair<martlet::net::stream, martlet::net::stream> sockets_ = connected();
+  martlet::channel<int> numbers_{8};
+  martlet::base::atomic<bool> ends_{false};
+  martlet::base::atomic<bool> is_in_order_{true};
+  counter sent_{0};
+  counter received_{0};
+  counter ticks_{0};
+  counter written_{0};
+  counter read_{0};
+  martlet::scope all_;
+};
 
 TEST_SUITE("a stopped worker") {
   TEST_CASE("what lies in its queues, and what comes, is done by the others meanwhile") {
@@ -97,20 +139,9 @@ TEST_SUITE("a stopped worker") {
 
   TEST_CASE("wherever it stops for a while, in a lock or asleep, nothing is lost") {
     stopping_signal one;
-    std::vector<pthread_t> threads;
-    martlet::base::spin_lock lock;
-    scheduler pool({.workers = 2, .on_worker_start = [&] {
-                      open_signal();
-                      lock.lock();
-                      threads.push_back(::pthread_self());
-                      lock.unlock();
-                    }});
-    REQUIRE(eventually([&] {
-      lock.lock();
-      const std::size_t there = threads.size();
-      lock.unlock();
-      return there == 2;
-    }));
+    stoppable_workers workers;
+    scheduler pool({.workers = 2, .on_worker_start = workers.on_start()});
+    const std::vector<pthread_t> threads = workers.threads(2);
     counter done{0};
     const int rounds = by_level(20, 400);
     constexpr int count = 100;
@@ -133,6 +164,75 @@ TEST_SUITE("a stopped worker") {
       all.join();
       CHECK(done == (round + 1) * count);
       REQUIRE(eventually([&] { return gone_on == round + 1; }));  // it looks at `holds` now and then only
+    }
+  }
+
+  TEST_CASE("wherever one of three stops for a second, the others go on, and nothing is lost of what runs") {
+    stopping_signal one;
+    stoppable_workers workers;
+    scheduler pool({.workers = 3, .on_worker_start = workers.on_start()});
+    const std::vector<pthread_t> threads = workers.threads(3);
+    std::deque<traffic> all;
+    for (int i = 0; i < 4; ++i) {
+      all.emplace_back(pool);
+    }
+    const auto rounds_of_all = [&] {
+      std::vector<std::array<int, 3>> rounds;
+      for (const traffic& each : all) {
+        rounds.push_back(each.rounds());
+      }
+      return rounds;
+    };
+    const int stops = by_level(4, 60);
+    int gone_on_without = 0;
+    std::string said;
+    for (int i = 0; i < stops; ++i) {
+      std::this_thread::sleep_for(std::chrono::microseconds(2000 + i * 137 % 1000));
+      holds = 1;
+      REQUIRE(::pthread_kill(threads[static_cast<std::size_t>(i % 3)], SIGUSR2) == 0);
+      REQUIRE(eventually([&] { return stopped == i + 1; }));
+      const auto before = rounds_of_all();
+      std::this_thread::sleep_for(1s);
+      // What the stopped thread was at, or had locked, stays there with all who need it.
+      const auto after = rounds_of_all();
+      int moving = 0;
+      for (std::size_t k = 0; k < all.size(); ++k) {
+        moving += after[k][0] > before[k][0] && after[k][1] > before[k][1] && after[k][2] > before[k][2] ? 1 : 0;
+      }
+      said += " " + std::to_string(moving);
+      gone_on_without += moving != 0 ? 1 : 0;
+      holds = 0;
+      REQUIRE(eventually([&] { return gone_on == i + 1; }));
+    }
+    MESSAGE("of 4 went on during each stop:", said);
+    CHECK(2 * gone_on_without > stops);
+    for (traffic& each : all) {
+      CHECK(each.ends_complete());
+    }
+  }
+
+  TEST_CASE("what comes from outside while one is stopped asleep is done at the latest when that one goes on") {
+    stopping_signal one;
+    stoppable_workers workers;
+    scheduler pool({.workers = 2, .on_worker_start = workers.on_start()});
+    const std::vector<pthread_t> threads = workers.threads(2);
+    constexpr int count = 100;
+    counter done{0};
+    for (int i = 0; i < 2; ++i) {
+      std::this_thread::sleep_for(100ms);  // longer than a watcher naps
+      holds = 1;
+      REQUIRE(::pthread_kill(threads[static_cast<std::size_t>(i)], SIGUSR2) == 0);
+      REQUIRE(eventually([&] { return stopped == i + 1; }));
+      martlet::scope all(pool);
+      for (int k = 0; k < count; ++k) {
+        all.spawn(wait_often(done, 20));
+      }
+      std::this_thread::sleep_for(1s);
+      MESSAGE((done - i * count), " of ", count, " were done during the stop");
+      holds = 0;
+      all.join();
+      CHECK(done == (i + 1) * count);
+      REQUIRE(eventually([&] { return gone_on == i + 1; }));
     }
   }
 }
