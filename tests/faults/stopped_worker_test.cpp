@@ -14,8 +14,6 @@
 
 #include <pthread.h>
 
-#include <martlet/net.hpp>
-
 #include <doctest/doctest.h>
 
 #include "eventually.hpp"

@@ -46,6 +46,8 @@ template <class Make>
 struct made_there {
   Make make;
 };
+template <class Make>
+made_there(Make) -> made_there<Make>;
 
 template <class Op>
 Op& made(Op& op) {
