@@ -9,8 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "cancels.hpp"
-#include "checker.hpp"
+#include "queue.hpp"
 
 namespace martlet::testing {
 
@@ -85,6 +84,8 @@ class channel_specification {
     if (has(now.cancelled, all[i].actor)) {
       if (has_to_be_cancelled(all, all[i])) {
         possible.clear();
+      } else if (possible.empty()) {
+        possible = pass_limit(now, all, i);
       }
       possible.push_back({now, {{i, not_done(all[i], ending::cancelled)}}});
     } else if (possible.empty()) {

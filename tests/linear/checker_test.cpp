@@ -100,6 +100,8 @@ TEST_SUITE("checker") {
     CHECK(explains(1, {{0, send(1), 7, 8, done}, cancels, {1, receive, 3, 9, got(1)}}));
     CHECK_FALSE(
         explains(1, {{driver, see(1), 1, 2, done}, {0, send(1), 7, 8, done}, cancels, {1, receive, 0, 9, got(1)}}));
+    CHECK(explains(1, {cancels, {1, within_limit(receive), 3, 9, late}}));
+    CHECK_FALSE(explains(1, {cancels, {1, within_limit(receive), 7, 9, late}}));
   }
 
   TEST_CASE("a limit ends a wait only where there was one") {

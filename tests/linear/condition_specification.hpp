@@ -107,6 +107,11 @@ class condition_specification {
     if (!has_to_be_cancelled(all, all[i])) {
       outcome<state> waits{now, {}};
       waits.after.waiters.push_back(i);
+      if (is_cancelled && all[i].what.limit) {  // which may have passed before it looked
+        possible.push_back(waits);
+        end_wait(possible.back().after, i, ending::deadline_passed);
+        hand_over(possible.back(), all);
+      }
       if (is_cancelled) {
         end_wait(waits.after, i, ending::cancelled);
       }

@@ -12,6 +12,16 @@
 /// The steps that specifications share whose state has one queue, `waiters`, and the `cancelled` ones.
 namespace martlet::testing {
 
+/// Returns   the step with which one that is on its way although it was cancelled finds that its limit has passed, which is
+///           no wait; none when it has no limit.
+template <class State>
+std::vector<outcome<State>> pass_limit(const State& now, std::span<const operation> all, std::size_t i) {
+  if (!all[i].what.limit) {
+    return {};
+  }
+  return {{now, {{i, not_done(all[i], ending::deadline_passed)}}}};
+}
+
 /// Returns   the step with which somebody comes whose call may wait.
 ///
 /// Takes     what the call does at once; nothing when it has to wait.
@@ -21,6 +31,8 @@ std::vector<outcome<State>> come(const State& now, std::span<const operation> al
   if (has(now.cancelled, all[i].actor)) {
     if (has_to_be_cancelled(all, all[i])) {
       at_once.clear();
+    } else if (at_once.empty()) {
+      at_once = pass_limit(now, all, i);
     }
     at_once.push_back({now, {{i, not_done(all[i], ending::cancelled)}}});
   } else if (at_once.empty()) {
