@@ -8,6 +8,7 @@ import pathlib
 import shlex
 import subprocess
 import sys
+import threading
 
 LIST = pathlib.Path("tests/model/structural.txt")
 SECONDS = 20
@@ -57,11 +58,15 @@ def run_mutant(tree, work, model, file, before, after):
     at = next(i for i, word in enumerate(link) if word.endswith(f"{model}_test.cpp.o"))
     link[at : at + 1] = [str(made)] if is_header else [link[at], str(made)]
     subprocess.run(link, cwd=tree, check=True)
-    try:
-        ran = subprocess.run([program, "--minimal", "--abort-after=1", "--test-case-exclude=mutants*"], cwd=tree, capture_output=True, text=True, errors="replace", timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        return False
-    return ", then it failed:" in ran.stdout or ran.returncode < 0
+    running = subprocess.Popen([program, "--minimal", "--test-case-exclude=mutants*"], cwd=tree, stdout=subprocess.PIPE, text=True, errors="replace")
+    in_time = threading.Timer(SECONDS, running.kill)
+    in_time.start()
+    with running:
+        has_failed = any(", then it failed:" in line for line in running.stdout)
+        has_crashed = not has_failed and running.wait() < 0 and in_time.is_alive()
+        in_time.cancel()
+        running.kill()
+    return has_failed or has_crashed
 
 
 def main():

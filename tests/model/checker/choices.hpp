@@ -1,10 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <random>
 #include <vector>
+
+#include "priorities.hpp"
 
 namespace martlet::model {
 
@@ -14,11 +17,27 @@ using thread_set = std::uint32_t;
 ///
 /// An execution asks at each point; the answers are those of the execution before it up to the last choice that has an
 /// untried alternative, the next alternative there, and the first one from there on.
+///
+/// At random, executions take turns: threads are chosen evenly, or by priorities that change never, once, twice and so on;
+/// and each of these with loads that read any store, or the newest.
 class choices {
  public:
   explicit choices(std::uint64_t seed) : is_random_(seed != 0), random_(seed) {}
 
-  void begin() noexcept { next_ = 0; }
+  void begin() {
+    next_ = 0;
+    if (is_random_) {
+      longest_ = std::max(longest_, steps_);
+      steps_ = 0;
+      const std::uint64_t turn = begun_++;
+      const std::size_t way = turn % (priorities::most_changes + 2);
+      is_even_ = way == 0;
+      reads_newest_ = turn / (priorities::most_changes + 2) % 2 != 0;
+      if (!is_even_) {
+        priorities_.begin(random_, way - 1, longest_);
+      }
+    }
+  }
 
   /// Chooses which thread makes the next step. Takes those that may, and the one to prefer; in a replay `awake` is not
   /// looked at.
@@ -26,7 +45,8 @@ class choices {
   /// Returns   the thread.
   std::size_t thread(thread_set awake, std::size_t preferred) {
     if (is_random_) {
-      return pick(awake);
+      ++steps_;
+      return is_even_ ? pick(awake) : priorities_.pick(awake);
     }
     if (next_ == points_.size()) {
       const auto first =
@@ -39,13 +59,13 @@ class choices {
   /// Returns   the threads whose steps have been explored before, at the point where `thread` was asked last.
   thread_set explored() const noexcept { return is_random_ ? 0 : points_[next_ - 1].explored; }
 
-  /// Returns   one of 0 .. count-1.
+  /// Returns   one of 0 .. count-1; 0 is the newest store, where it is about these.
   std::size_t one_of(std::size_t count) {
     if (count == 1) {
       return 0;
     }
     if (is_random_) {
-      return static_cast<std::size_t>(random_() % count);
+      return reads_newest_ ? 0 : static_cast<std::size_t>(random_() % count);
     }
     if (next_ == points_.size()) {
       thread_set rest = 0;
@@ -97,6 +117,12 @@ class choices {
 
   bool is_random_;
   std::mt19937_64 random_;
+  std::uint64_t begun_ = 0;  // random executions
+  bool is_even_ = true;
+  bool reads_newest_ = false;
+  priorities priorities_;
+  std::size_t steps_ = 0;    // of this one, where there was a choice
+  std::size_t longest_ = 1;  // of those before
   std::vector<point> points_;
   std::size_t next_ = 0;
 };

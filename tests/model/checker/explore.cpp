@@ -28,6 +28,7 @@ void print(const char* name, const report& found) {
   std::printf("%s: %llu executions, %llu redundant, %.2f s%s\n%s", name,
               static_cast<unsigned long long>(found.executions), static_cast<unsigned long long>(found.redundant),
               found.seconds, found.failure.empty() ? "" : ", then it failed:", found.failure.c_str());
+  std::fflush(stdout);
 }
 
 }  // namespace martlet::model

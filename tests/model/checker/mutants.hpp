@@ -10,7 +10,7 @@
 
 namespace martlet::model {
 
-/// Why an order is stronger than the programs of a test need it.
+/// Why an operation's order is stronger than the programs of a test need it.
 struct argument {
   const char* code;  // part of the line
   memory_order to;   // the weakest order that the programs are content with
@@ -25,17 +25,18 @@ struct explored {
   options how;
 };
 
-/// Weakens each memory order of the code under test by one step, and then by another for as long as all programs still
-/// hold; takes each fence away. Writes a table to standard output.
+/// Weakens the memory order of each operation of the code under test, step by step for as long as all programs still hold;
+/// takes each fence away. Writes a table to standard output, a line for each operation.
 ///
 /// Takes     programs that hold; parts of paths or labels, which say what is theirs to judge, of what their threads pass
 ///           through; and the arguments for what survives.
-/// Returns   a sentence for each mutant that survives without an argument, and for each argument that is not needed.
+/// Returns   a sentence for each operation that could be weaker without an argument, and for each argument that is not
+///           needed.
 std::vector<std::string> unexplained_mutants(const std::vector<explored>& programs,
                                              const std::vector<std::string>& judged,
                                              const std::vector<argument>& arguments);
 
-/// Weakens the order on the one line with this code, for a test that shows that the checker finds it.
+/// Weakens the operation on the one line with this code, for a test that shows that the checker finds it.
 report explore_weakened(const std::function<void()>& program, const char* code, memory_order to);
 
 }  // namespace martlet::model
