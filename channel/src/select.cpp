@@ -118,7 +118,7 @@ bool select_wait::publish() noexcept {
   bool waits = true;
   if (root->is_cancelled()) [[unlikely]] {  // [cancel.look]
     auto word = tasklet::bits(tag::select);
-    waits = !root->word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::acq_rel);  // [select.claim]
+    waits = !root->word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::relaxed);  // [select.claim]
   }
   if (wheel != nullptr) {
     wheel->lock_.unlock();

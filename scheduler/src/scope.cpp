@@ -460,7 +460,7 @@ bool scope_wait::publish() noexcept {
   bool waits = true;
   if (root->is_cancelled() && !children_are_told) [[unlikely]] {  // [cancel.look]
     auto word = tasklet::bits(tag::select);
-    waits = !root->word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::acq_rel);  // [select.claim]
+    waits = !root->word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::relaxed);  // [select.claim]
   }
   in.lock_.unlock();
   return waits;

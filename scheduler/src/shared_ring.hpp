@@ -77,7 +77,7 @@ class shared_ring {
   ///
   /// Returns   how many were written to `items`; 0 also when another taker was first.
   std::uint32_t take_half(T* items, std::uint32_t most) noexcept {
-    std::uint32_t head = head_.load(base::acquire);                // [ring.pair] argued: fewer pairs are torn
+    std::uint32_t head = head_.load(base::relaxed);
     const std::uint32_t there = tail_.load(base::acquire) - head;  // [ring.offer] model
     if (there == 0 || there > Capacity) {                          // the two loads are not one: a torn pair is refused
       return 0;

@@ -92,7 +92,8 @@ enum class attempt : std::uint8_t { done, again };
 attempt try_end_wait(tasklet& who, tasklet*& wake) noexcept {
   auto word = who.word_.load(base::acquire);  // [word.park]
   if (tasklet::tag_of(word) == tag::select) {
-    if (!who.word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::acq_rel)) {  // [select.claim]
+    if (!who.word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::acquire,
+                                           base::relaxed)) {  // [select.claim] as a canceller's
       return attempt::again;
     }
     wake = who.leaf();

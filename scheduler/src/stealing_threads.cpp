@@ -18,7 +18,7 @@ void stealing::occupy(worker& w) {
   w.attended_.unlock();
   base::set_current(static_cast<host*>(&w));
   // Whoever is idle sees that one more works, or this one sees whoever is idle, although what it queues looks no closer.
-  running_.fetch_add(1, base::acq_rel);  // [sleep.enter]
+  running_.fetch_add(1, base::relaxed);  // [sleep.enter]
   base::full_fence();                    // [sleep.enter] model
 }
 

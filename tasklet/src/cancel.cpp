@@ -16,7 +16,9 @@ bool tell_to_stop(tasklet* who, std::uint16_t reach) noexcept {
     if ((next & cancel::stop) != 0) {
       next |= cancel::looking;
     }
-  } while (!who->cancel_.compare_exchange_weak(now, next, base::seq_cst));  // [cancel.look] argued: the fence follows
+  } while (
+      !who->cancel_.compare_exchange_weak(now, next, base::release,
+                                          base::relaxed));  // [cancel.note] model; [cancel.look] a heavy fence follows
   return (next & cancel::looking) != 0 && (now & cancel::looking) == 0;
 }
 
@@ -43,7 +45,8 @@ tasklet* claim_for_cancel(tasklet* who) noexcept {
         break;
       }
       case tag::select:
-        if (who->word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::acq_rel)) {  // [select.claim]
+        if (who->word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::acquire,
+                                               base::relaxed)) {  // [select.claim] model: perhaps of a later wait
           return who->leaf();
         }
         break;
@@ -53,16 +56,17 @@ tasklet* claim_for_cancel(tasklet* who) noexcept {
 }
 
 // Changes the running tasklet's own bits when no canceller looks: what that one would claim has to be the wait that it was
-// meant for, not a later one that it must leave alone. [cancel.shield] orders its look before that later wait, which is
-// argued: without it the look would have to read a store that comes of itself, and the model knows no such circles.
+// meant for, not a later one that it must leave alone. That takes no order. A canceller that claimed a later wait has acquired
+// the word that published it, so that wait, and the look here before it, would happen before the canceller's end, which the
+// look here has read.
 template <class Change>
 void change_own(tasklet& self, Change change) noexcept {
   for (;;) {
-    std::uint16_t now = self.cancel_.load(base::acquire);  // [cancel.shield]
+    std::uint16_t now = self.cancel_.load(base::relaxed);
     if ((now & cancel::looking) != 0) [[unlikely]] {
       base::cpu_pause();
-    } else if (self.cancel_.compare_exchange_weak(now, cancel::settled(change(now)),
-                                                  base::acq_rel)) {  // [cancel.shield]
+    } else if (self.cancel_.compare_exchange_weak(now, cancel::settled(change(now)), base::acquire,
+                                                  base::relaxed)) {  // [cancel.note] model
       return;
     }
   }
@@ -93,10 +97,17 @@ void request_cancel(tasklet* who, std::uint16_t reach) noexcept {
   }
 }
 
-// Whoever stops another scope meanwhile has noted that before he changes the word: then the exchange fails, and the others are
-// asked again.
+// Whoever stops another scope meanwhile notes that, and then changes the word ([cancel.note]). If he does so after the exchange
+// here, what he asks for stands; if before, his note is known after it. So the others are asked again then: the exchange does
+// not fail for him, for by the time that he has looked the word may be what it was, where the reach was as far already.
 void forgive_scope(tasklet& self, std::uint16_t (*others)(void* asked), void* asked) noexcept {
-  change_own(self, [&](std::uint16_t now) { return cancel::with_reach(now, others(asked)); });
+  std::uint16_t left = 0;
+  do {
+    change_own(self, [&](std::uint16_t now) {
+      left = others(asked);
+      return cancel::with_reach(now, left);
+    });
+  } while (others(asked) != left);
 }
 
 void raise_shield(tasklet& self) noexcept {
@@ -110,7 +121,7 @@ void raise_shield(tasklet& self) noexcept {
 void lower_shield(tasklet& self) noexcept {
   std::uint16_t now = self.cancel_.load(base::relaxed);
   while (!self.cancel_.compare_exchange_weak(now, cancel::settled(static_cast<std::uint16_t>(now - cancel::shield)),
-                                             base::acq_rel)) {}
+                                             base::relaxed)) {}
 }
 
 }  // namespace martlet::detail

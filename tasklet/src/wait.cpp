@@ -321,10 +321,10 @@ bool thread_waiter::sleep() noexcept {
 }
 
 bool claim_timer(thread_waiter& self) noexcept {
-  auto word = self.record_.word_.load(base::acquire);
+  auto word = self.record_.word_.load(base::relaxed);
   if (tasklet::tag_of(word) != tag::select ||
       !self.record_.word_.compare_exchange_strong(word, tasklet::bits(tag::runnable),
-                                                  base::acq_rel)) {  // [select.claim]
+                                                  base::relaxed)) {  // [select.claim]
     return false;
   }
   self.timer_->owner = nullptr;

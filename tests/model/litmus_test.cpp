@@ -182,6 +182,38 @@ TEST_SUITE("litmus") {
     CHECK(explore(program(release, relaxed)).failure.find("a data race") == 0);
   }
 
+  TEST_CASE("ThreadSanitizer sees what was released and acquired, and no fences") {
+    const auto program = [](bool is_watched, bool is_fenced) {
+      return [is_watched, is_fenced] {
+        if (is_watched) {
+          look_as_thread_sanitizer();
+        }
+        base::atomic<int> flag{0};
+        var<int> data;
+        run_threads({{"writer",
+                      [&] {
+                        data.set(1);
+                        if (is_fenced) {
+                          base::full_fence();
+                        }
+                        flag.store(1, is_fenced ? relaxed : release);
+                      }},
+                     {"reader", [&] {
+                        if (flag.load(is_fenced ? relaxed : acquire) == 1) {
+                          if (is_fenced) {
+                            base::full_fence();
+                          }
+                          require(data.get() == 1, "the data are there");
+                        }
+                      }}});
+      };
+    };
+    CHECK(explore(program(false, false)).holds());
+    CHECK(explore(program(false, true)).holds());
+    CHECK(explore(program(true, false)).holds());
+    CHECK(explore(program(true, true)).failure.find("a data race") == 0);
+  }
+
   TEST_CASE("a release sequence goes through a read-modify-write of another thread, but not through a store") {
     const auto program = [](bool stores) {
       return [stores] {

@@ -79,6 +79,7 @@ class execution {
   /// From now on a light fence and a heavy one are full fences, as where the kernel refuses membarrier.
   void forbid_membarrier() noexcept { has_membarrier_ = false; }
   static bool has_membarrier() noexcept { return running_ == nullptr || running_->has_membarrier_; }
+  void forget_order_of_fences() noexcept { memory_.forget_order_of_fences(); }
   void full_fence(const site& at);
   void compiler_fence(const site& at);
   void light_fence(const site& at);

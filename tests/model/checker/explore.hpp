@@ -56,6 +56,9 @@ inline void run_threads(std::initializer_list<thread> threads) { execution::curr
 /// Makes light and heavy fences full ones. Call it first.
 inline void forbid_membarrier() { execution::current().forbid_membarrier(); }
 
+/// Looks for data races as ThreadSanitizer does, which knows no fences. Call it first.
+inline void look_as_thread_sanitizer() { execution::current().forget_order_of_fences(); }
+
 /// Fails when the condition does not hold. Takes the sentence that should have been true.
 inline void require(bool condition, const char* sentence) {
   if (!condition) {

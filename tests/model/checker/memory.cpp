@@ -19,6 +19,7 @@ void memory::begin() {
   location_count_ = 0;
   threads_.fill({});
   seq_cst_.fill(0);
+  fences_order_ = true;
   count_step(0);
 }
 
@@ -88,10 +89,17 @@ void memory::append(std::size_t thread, std::size_t location, std::uint64_t valu
 
 void memory::full_fence(std::size_t thread) {
   knowledge& self = threads_[thread];
+  const auto steps = self.now.steps;
   self.now.join(self.unacquired);
   raise(self.now.stores, seq_cst_);  // what was visited is in there too
   raise(seq_cst_, self.now.stores);
+  if (!fences_order_) {
+    self.now.steps = steps;
+  }
   self.released = self.now;
+  if (!fences_order_) {
+    self.released.steps.fill(0);
+  }
   self.settled = self.now.stores;
 }
 

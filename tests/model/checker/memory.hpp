@@ -56,6 +56,8 @@ class memory {
   /// Takes the parts of the order that are for reading and for writing alike.
   void exchange(std::size_t thread, std::size_t location, std::uint64_t value, memory_order order);
 
+  /// From now on a fence lets nothing happen before anything: it bounds what loads may read, and no more.
+  void forget_order_of_fences() noexcept { fences_order_ = false; }
   void full_fence(std::size_t thread);
   void light_fence(std::size_t thread);
   void visit(std::size_t thread);
@@ -88,6 +90,7 @@ class memory {
   std::size_t location_count_ = 0;
   std::array<knowledge, max_threads> threads_;
   places seq_cst_{};
+  bool fences_order_ = true;
 };
 
 }  // namespace martlet::model

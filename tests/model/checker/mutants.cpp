@@ -54,7 +54,7 @@ operations operations_of(const std::vector<explored>& programs, const std::vecto
     const bool is_judged = std::any_of(judged.begin(), judged.end(), [&where](const std::string& part) {
       return where.find(part) != std::string::npos;
     });
-    if (is_judged) {
+    if (is_judged && !where.starts_with("tests/")) {
       found[{use.file, use.line}].insert(use);
     }
   }

@@ -32,13 +32,20 @@ std::string code_at(const site& at) {
   return code;
 }
 
+// A statement may go on in the next lines, and its labels stand behind the last.
 std::string labels_at(const site& at) {
-  const std::string& line = line_at(at);
-  const std::string comment = line.substr(std::min(line.find("//"), line.size()));
   static const std::regex label(R"(\[[a-z]+\.[a-z_]+\])");
   std::string labels;
-  for (std::sregex_iterator found(comment.begin(), comment.end(), label), end; found != end; ++found) {
-    labels += (labels.empty() ? "" : " ") + found->str();
+  for (unsigned line = at.line; line < at.line + 4; ++line) {
+    const std::string& text = line_at({at.file, line});
+    const std::string comment = text.substr(std::min(text.find("//"), text.size()));
+    for (std::sregex_iterator found(comment.begin(), comment.end(), label), end; found != end; ++found) {
+      labels += (labels.empty() ? "" : " ") + found->str();
+    }
+    const std::string code = code_at({at.file, line});
+    if (code.empty() || code.find_last_of(";{}") == code.size() - 1) {
+      break;
+    }
   }
   return labels;
 }

@@ -17,8 +17,8 @@ namespace martlet::base {
 /// and it has seen `busy_` clear after a heavy fence; so never both (the asymmetric Dekker argument).
 ///
 /// Memory orders: [bias.look] each side stores its flag, fences, and looks at the other's; [bias.owner] the owner's
-/// section, then `busy_` clear; [bias.borrower] the borrower's section, then `claimed_` clear. A next borrower's acquire
-/// is argued: its heavy fence would do, but ThreadSanitizer does not see that.
+/// section, then `busy_` clear; [bias.borrower] the borrower's section, then `claimed_` clear. A next borrower's acquire is
+/// there for ThreadSanitizer, which does not see that its heavy fence would do.
 ///
 /// Threads   `enter`, `try_enter` and `leave`: the owner. `try_borrow` and `give_back`: any other.
 /// Cost      owner: two stores and a load. Where the kernel has no `membarrier`, a full fence as well.
@@ -48,7 +48,7 @@ class bias_lock {
   /// Returns   false when the owner is inside, or another borrower: the owner is alive and will look after itself.
   bool try_borrow() noexcept {
     if (busy_.load(relaxed) != 0 ||                                // [bias.look]; relaxed only saves a fence
-        (claimed_.fetch_or(borrowed, acquire) & borrowed) != 0) {  // [bias.look] [bias.borrower] argued
+        (claimed_.fetch_or(borrowed, acquire) & borrowed) != 0) {  // [bias.look] [bias.borrower]
       return false;
     }
     heavy_fence();                   // [bias.look] model

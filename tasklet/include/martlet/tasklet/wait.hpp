@@ -102,9 +102,9 @@ inline bool claim_root(tasklet* root, wait_core& core) noexcept {
     root->word_.store(tasklet::bits(tag::runnable), base::relaxed);
     return true;
   }
-  // [select.claim] the winner of a select; the losers see "runnable" and leave its nodes alone
+  // [select.claim] the winner of a select; the losers see "runnable" and leave its nodes alone, which the cores' locks hand on
   return tasklet::tag_of(word) == tag::select &&
-         root->word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::acq_rel);
+         root->word_.compare_exchange_strong(word, tasklet::bits(tag::runnable), base::relaxed);
 }
 inline bool claim(tasklet* owner, wait_core& core) noexcept { return claim_root(owner->root(), core); }
 
@@ -130,7 +130,7 @@ bool tell_to_stop(tasklet* who, std::uint16_t reach) noexcept;
 
 /// Takes back the mark that a canceller looks, which `tell_to_stop` has made: the last of the second step.
 inline void stop_looking(tasklet& who) noexcept {
-  who.cancel_.fetch_and(static_cast<std::uint16_t>(~cancel::looking), base::release);  // [cancel.shield] argued
+  who.cancel_.fetch_and(static_cast<std::uint16_t>(~cancel::looking), base::relaxed);
 }
 
 /// Ends the wait that `who` is in, if it is in one. There was a `heavy_fence` since it was told.
