@@ -187,7 +187,7 @@ void stealing::spawn(tasklet* who, host& here) {
 void stealing::spawn_from_outside(tasklet* who) {
   if (who->link_ == 0) {
     who->link_ = reinterpret_cast<std::uintptr_t>(static_cast<scope_base*>(outermost_.get()));
-    foreign_spawned_.fetch_add(1, base::acq_rel);
+    foreign_spawned_.fetch_add(1, base::relaxed);
   }
   who->host_.store(workers_.front().get(), base::relaxed);
   begin_life(who, nullptr);
@@ -272,7 +272,7 @@ void stealing::wake_one(worker* waker) noexcept {
       return;
     }
     std::uint32_t nobody_searches = 0;
-    if (!searching_.compare_exchange_strong(nobody_searches, 1, base::seq_cst)) {
+    if (!searching_.compare_exchange_strong(nobody_searches, 1, base::relaxed)) {
       return;
     }
     for (auto& w : workers_) {

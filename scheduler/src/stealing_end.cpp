@@ -208,9 +208,9 @@ bool stealing::all_ended() const noexcept {
   for (const auto& w : workers_) {
     ended += w->count_.ended.load(base::acquire);  // [count.end]
   }
-  spawned = foreign_spawned_.load(base::acquire);
+  spawned = foreign_spawned_.load(base::relaxed);
   for (const auto& w : workers_) {
-    spawned += w->count_.spawned.load(base::acquire);
+    spawned += w->count_.spawned.load(base::relaxed);
   }
   return ended == spawned;
 }
@@ -238,7 +238,7 @@ bool stealing::seems_over() noexcept {
 // ---- the end
 
 void stealing::tell(command what) noexcept {
-  command_.store(what, base::seq_cst);
+  command_.store(what, base::release);  // [command.tell]; who sleeps is told by his driver
   for (auto& w : workers_) {
     w->driver_.load(base::acquire)->notify();
   }
@@ -260,7 +260,7 @@ void stealing::man_left_workers() {
   if (!guard.owns_lock() || phase_.load(base::relaxed) == phase::over) {
     return;
   }
-  const bool is_deserted = threads_.empty() && running_.load(base::acquire) == 0;
+  const bool is_deserted = threads_.empty() && running_.load(base::relaxed) == 0;
   for (auto& w : workers_) {
     bool is_free = false;
     if (!w->is_lent_ || !w->is_lent_out_.compare_exchange_strong(is_free, true, base::acq_rel)) {  // [lent.place]

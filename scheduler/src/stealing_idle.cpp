@@ -192,12 +192,15 @@ void stealing::keep_watch(worker& w) noexcept {
   }
 }
 
+// To take the search orders nothing: who finds it taken has brought his work before he looked, and whoever gives it up looks
+// after that ([search.end]).
+//
 // At most one worker searches; it spins for at most about what a wake would cost, and hands the search on when it finds
 // work.
 tasklet* stealing::search(worker& w) {
   if (!w.has_search_) {
     std::uint32_t nobody_searches = 0;
-    if (!searching_.compare_exchange_strong(nobody_searches, 1, base::seq_cst)) {
+    if (!searching_.compare_exchange_strong(nobody_searches, 1, base::relaxed)) {
       return take_foreign(w);
     }
     w.has_search_ = true;
@@ -244,7 +247,7 @@ tasklet* stealing::search(worker& w) {
 // One look at all that others have, for a guest, whose loop has other things to do than to spin.
 tasklet* stealing::search_once(worker& w) {
   std::uint32_t nobody_searches = 0;
-  if (!searching_.compare_exchange_strong(nobody_searches, 1, base::seq_cst)) {
+  if (!searching_.compare_exchange_strong(nobody_searches, 1, base::relaxed)) {
     return take_foreign(w);
   }
   w.has_search_ = true;

@@ -14,7 +14,7 @@ namespace martlet::detail {
 
 void stealing::occupy(worker& w) {
   w.attended_.lock();
-  w.is_occupied_.store(true, base::release);
+  w.is_occupied_.store(true, base::relaxed);  // a hint, but under the lock
   w.attended_.unlock();
   base::set_current(static_cast<host*>(&w));
   // Whoever is idle sees that one more works, or this one sees whoever is idle, although what it queues looks no closer.
@@ -31,10 +31,10 @@ void stealing::vacate(worker& w) {
   base::set_current(nullptr);
   w.carrier_ = nullptr;
   w.attended_.lock();
-  w.is_occupied_.store(false, base::release);
+  w.is_occupied_.store(false, base::relaxed);
   w.attended_.unlock();
-  running_.fetch_sub(1, base::acq_rel);
-  changed_.fetch_add(1, base::release);
+  running_.fetch_sub(1, base::relaxed);
+  changed_.fetch_add(1, base::relaxed);
   base::futex_wake(changed_);
 }
 

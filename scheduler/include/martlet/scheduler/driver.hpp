@@ -49,12 +49,14 @@ class driver {
 class futex_driver final : public driver {
  public:
   void wait(base::instant deadline) override {
-    while (told_.load(base::acquire) == 0) {  // [driver.notify]
+    while (told_.load(base::relaxed) == 0) {
       if (!base::futex_wait(told_, 0, deadline)) {
         break;
       }
     }
-    told_.store(0, base::relaxed);  // what was said is looked for in the queues, by the caller
+    // What was said is looked for by the caller, who knows all that was done before it, also by who said it just now: a
+    // plain store would take that back unheard.
+    static_cast<void>(told_.exchange(0, base::acquire));  // [driver.notify] model
   }
 
   void poll() override {}
