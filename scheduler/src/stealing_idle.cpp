@@ -24,19 +24,20 @@ constexpr std::uint32_t steal_cap = 128;
 tasklet* stealing::find(worker& w) {
   begin_finding(w);
   tasklet* who = nullptr;
-  bool is_first = true;
+  bool may_search = true;
   w.has_tidied_ = false;
   while (!must_end(w)) {
-    if (is_first || w.has_search_) {
+    if (may_search || w.has_search_) {
       who = search(w);
       if (who != nullptr) {
         break;
       }
     }
-    is_first = false;
-    if (const base::instant deadline = lie_down(w); deadline != 0) {
+    const base::instant deadline = lie_down(w);
+    if (deadline != 0) {
       w.driver_.load(base::relaxed)->wait(deadline);
     }
+    may_search = deadline == 0;  // it has seen something, which it takes itself rather than to look on until somebody does
     who = get_up(w);
     if (who != nullptr) {
       break;
