@@ -281,7 +281,7 @@ void stealing::wake_one(worker* waker) noexcept {
           !w->sleep_.compare_exchange_strong(now, state::awake, base::acq_rel)) {  // [sleep.wake]
         continue;
       }
-      w->driver_.load(base::acquire)->notify();
+      w->driver_.load(base::acquire)->notify();  // [driver.install]
       if (waker != nullptr) {
         worker::count(waker->count_.wakes);
       } else {

@@ -100,7 +100,7 @@ class stealing : public run_queue, private failure_listener {
   static bool resume_transferred(worker& w) noexcept;
   static void dispatch(worker& w, tasklet* who) noexcept;
   bool must_end(const worker& w) const noexcept {
-    return w.leave_ || (command_.load(base::acquire) != command::run && obeys(w));  // [command.tell] model
+    return w.leave_ || (command_.load(base::seq_cst) != command::run && obeys(w));  // [command.tell] [driver.install]
   }
   bool obeys(const worker& w) const noexcept;
   void tell(command what) noexcept;

@@ -237,10 +237,11 @@ bool stealing::seems_over() noexcept {
 
 // ---- the end
 
+// [command.tell] what was done before is known to a worker that leaves its loop for it.
 void stealing::tell(command what) noexcept {
-  command_.store(what, base::release);  // [command.tell]; who sleeps is told by his driver
+  command_.store(what, base::seq_cst);  // [command.tell] [driver.install]
   for (auto& w : workers_) {
-    w->driver_.load(base::acquire)->notify();
+    w->driver_.load(base::seq_cst)->notify();  // [driver.install] model
   }
 }
 
@@ -323,7 +324,7 @@ void stealing::end_threads() noexcept {
     t.join();
   }
   threads_.clear();
-  while (visitors_.load(base::acquire) != 0) {  // [visitor.leave]
+  while (visitors_.load(base::relaxed) != 0) {
     std::this_thread::yield();
   }
   side_.stop();  // nobody is left who could call it: each call belongs to a tasklet that has not ended
@@ -363,8 +364,7 @@ void stealing::drain() noexcept {
         "on a thread that runs none of its tasklets");
   }
   go_to(phase::cancelling);
-  while (visitors_.load(base::acquire) !=
-         0) {  // [visitor.leave] most schedulers that end just after their start need no more
+  while (visitors_.load(base::relaxed) != 0) {  // most schedulers that end just after their start need no more
     std::this_thread::yield();
   }
   if (phase_.load(base::relaxed) != phase::over && !seems_over()) {
@@ -380,7 +380,7 @@ void stealing::drain() noexcept {
     }
   }
   end_threads();
-  while (visitors_.load(base::acquire) != 0) {  // [visitor.leave]
+  while (visitors_.load(base::acquire) != 0) {  // [visitor.leave] model: nobody touches this any more
     std::this_thread::yield();
   }
 }

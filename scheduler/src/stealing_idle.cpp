@@ -37,7 +37,8 @@ tasklet* stealing::find(worker& w) {
     if (deadline != 0) {
       w.driver_.load(base::relaxed)->wait(deadline);
     }
-    may_search = deadline == 0;  // it has seen something, which it takes itself rather than to look on until somebody does
+    may_search =
+        deadline == 0;  // it has seen something, which it takes itself rather than to look on until somebody does
     who = get_up(w);
     if (who != nullptr) {
       break;
@@ -64,7 +65,7 @@ void stealing::begin_finding(worker& w) noexcept {
 
 void stealing::end_finding(worker& w, tasklet* who) noexcept {
   w.is_finding_ = false;
-  idle_.fetch_sub(1, base::seq_cst);  // [sleep.watch]
+  idle_.fetch_sub(1, base::relaxed);  // [sleep.watch] `keep_watch` looks at it again, seq_cst
   if (w.has_search_) {
     end_search(w);
   }
@@ -130,13 +131,14 @@ tasklet* stealing::get_up(worker& w) {
   return who;
 }
 
+// Who overlooks that somebody watches wakes one in vain.
 bool stealing::take_watch(worker& w) noexcept {
   std::uint32_t held = nobody;
   if (w.is_guest_) {
-    return napping_.compare_exchange_strong(held, a_guest, base::seq_cst);
+    return napping_.compare_exchange_strong(held, a_guest, base::relaxed);
   }
-  return napping_.compare_exchange_strong(held, a_worker, base::seq_cst) ||
-         (held == a_guest && napping_.compare_exchange_strong(held, a_worker, base::seq_cst));
+  return napping_.compare_exchange_strong(held, a_worker, base::relaxed) ||
+         (held == a_guest && napping_.compare_exchange_strong(held, a_worker, base::relaxed));
 }
 
 void stealing::give_up_watch(worker& w) noexcept {
@@ -182,12 +184,12 @@ bool stealing::needs_watcher(const worker& w) const noexcept {
 // and so do timers and sockets.
 void stealing::keep_watch(worker& w) noexcept {
   base::full_fence();  // [sleep.watch]
-  if (napping_.load(base::seq_cst) != 0) {
+  if (napping_.load(base::relaxed) != 0) {
     return;
   }
   if (std::any_of(workers_.begin(), workers_.end(), [](const auto& other) {
         return other->has_private_work() || !other->shared_.empty() || other->timers_->next() != base::never ||
-               other->driver_.load(base::acquire)->is_watching();
+               other->driver_.load(base::acquire)->is_watching();  // [driver.install]
       })) {
     wake_one(&w);
   }

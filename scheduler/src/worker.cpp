@@ -87,7 +87,7 @@ void worker::put_into_inbox(tasklet* who) noexcept {
     inbox_size_.store(1, base::seq_cst);  // [sleep.look]
   }
   if (sleep_.load(base::seq_cst) != sleep_state::awake) {  // [sleep.look]
-    driver_.load(base::acquire)->notify();
+    driver_.load(base::acquire)->notify();                 // [driver.install]
   }
 }
 

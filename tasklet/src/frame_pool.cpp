@@ -123,7 +123,7 @@ frame_pool::slab* frame_pool::map_slab(std::size_t index) {
   slab* newest = slabs_.load(base::relaxed);
   do {
     s->older = newest;
-  } while (!slabs_.compare_exchange_weak(newest, s, base::release, base::relaxed));  // [slab.publish]
+  } while (!slabs_.compare_exchange_weak(newest, s, base::release, base::relaxed));  // [slab.publish] model
   return s;
 }
 
@@ -133,7 +133,7 @@ base::atomic<extras*>& frame_pool::extras_at(void* frame) {
   base::atomic<extras*>* table = s.extras_of_slots.load(base::acquire);  // [slab.extras]
   if (table == nullptr) [[unlikely]] {
     auto* made = new base::atomic<extras*>[s.capacity]();
-    if (s.extras_of_slots.compare_exchange_strong(table, made, base::acq_rel)) {  // [slab.extras]
+    if (s.extras_of_slots.compare_exchange_strong(table, made, base::release, base::acquire)) {  // [slab.extras] model
       table = made;
       base::is_no_leak(made);  // kept as long as the slab: for ever
     } else {
@@ -236,7 +236,7 @@ frame_pool::chain frame_pool::take(std::size_t index, std::uint32_t most) {
       s.touch(begin, s.first + (last + 1) * size);  // one taken long ago, or by a trim, which will note what it drops
     }
     if (last >= s.carved.load(base::relaxed)) {  // only changed under the depot's lock
-      s.carved.store(last + 1, base::release);   // [slab.carve]
+      s.carved.store(last + 1, base::relaxed);   // a slot that is found too early reads as free
     }
     if (s.free == 0) {
       unlist(d, &s);

@@ -149,7 +149,7 @@ TEST_SUITE("channel") {
         {"a closer, a receiver", close_and_receive, 21},
         {"a closer, a sender", close_and_send, 21},
         {"a receiver, one that tries to send, a canceller", receive_and_cancel, 759'312,
-         martlet::testing::level::stress},
+         martlet::testing::level::thorough},
     });
   }
 }

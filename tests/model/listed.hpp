@@ -19,12 +19,16 @@ struct listed {
   testing::level all_from = testing::level::quick;
 };
 
+/// Returns   how many executions are chosen at random.
+inline std::uint64_t random_executions() { return testing::test_level() == testing::level::quick ? 5'000 : 20'000; }
+
 /// Checks that programs hold in every execution, and that there are as many as the list says.
 inline void check(std::initializer_list<listed> programs) {
   for (const listed& each : programs) {
     INFO(each.name);
     const bool is_exhaustive = each.executions != 0 && testing::test_level() >= each.all_from;
-    const report found = is_exhaustive ? explore(each.program) : explore(each.program, {.seed = 1, .most = 20'000});
+    const report found =
+        is_exhaustive ? explore(each.program) : explore(each.program, {.seed = 1, .most = random_executions()});
     print(each.name, found);
     CHECK(found.holds());
     if (is_exhaustive) {

@@ -16,9 +16,17 @@ namespace oneapi::tbb {
 template <class T, class Allocator>
 class concurrent_queue {
  public:
-  explicit concurrent_queue(const Allocator&) {}
+  explicit concurrent_queue(const Allocator& from) : memory_(from) {}
+  concurrent_queue(const concurrent_queue&) = delete;
+  concurrent_queue& operator=(const concurrent_queue&) = delete;
+  ~concurrent_queue() {
+    for (T* one : pages_) {
+      memory_.deallocate(one, 1);
+    }
+  }
 
   void push(T item) {
+    pages_.push_back(memory_.allocate(1));
     pushed_.fetch_add(1, martlet::base::release);
     items_.push_back(item);  // in the same step
   }
@@ -39,6 +47,8 @@ class concurrent_queue {
   martlet::base::atomic<std::size_t> pushed_{0};
   martlet::base::atomic<std::size_t> popped_{0};
   std::vector<T> items_;
+  Allocator memory_;
+  std::vector<T*> pages_;
 };
 
 }  // namespace oneapi::tbb

@@ -9,7 +9,7 @@
 namespace martlet::model {
 
 inline constexpr std::size_t max_threads = 6;
-inline constexpr std::size_t max_locations = 96;
+inline constexpr std::size_t max_locations = 128;
 
 /// A place in the modification order of a location, or how many steps a thread has made. Signed and short, so that a
 /// join is a few vector instructions.

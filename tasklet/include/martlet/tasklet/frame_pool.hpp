@@ -123,7 +123,7 @@ class frame_pool {
   void walk(Visit visit) {
     for (slab* s = slabs_.load(base::acquire); s != nullptr; s = s->older) {  // [slab.publish]
       const std::size_t size = frame_class_size(s->index);
-      const std::uint32_t carved = s->carved.load(base::acquire);  // [slab.carve]
+      const std::uint32_t carved = s->carved.load(base::relaxed);
       for (std::uint32_t i = 0; i < carved; ++i) {
         visit(reinterpret_cast<free_slot*>(s->first + i * size), size);
       }
