@@ -5,22 +5,17 @@
 #include <mutex>
 #include <new>
 
-#include <poll.h>
 #include <sys/epoll.h>
-#include <unistd.h>
+
+#include <martlet/base/virtual_time.hpp>
 
 #include "epoll_set.hpp"
+#include "system_calls.hpp"
 
 namespace martlet::detail {
 namespace {
 
 constinit descriptor_pool pool;
-
-// Says whether a system call would go on now. A select must not be claimed for less: nobody could put it back.
-bool is_ready_now(int fd, short events) noexcept {
-  pollfd one{.fd = fd, .events = events, .revents = 0};
-  return ::poll(&one, 1, 0) == 1;
-}
 
 }  // namespace
 
@@ -120,7 +115,8 @@ wait_node* descriptor::serve(direction& d, wait_node* chain) noexcept {
         continue;
       }
     } else {
-      if (!is_ready_now(fd, &d == &in ? POLLIN : POLLOUT)) {
+      // A select must not be claimed for less: nobody could put it back.
+      if (!calls::is_ready(fd, &d == &in ? POLLIN : POLLOUT)) {
         d.is_ready = false;
         break;
       }
@@ -154,6 +150,13 @@ int descriptor::register_here() noexcept {
   const std::lock_guard guard(home_lock);
   if (home != nullptr && (home->is_of_worker() || current_host() == nullptr)) [[likely]] {
     return 0;
+  }
+  if (calls::is_simulated(fd)) {
+    calls::simulated::watch(fd, token());
+    return 0;
+  }
+  if (base::virtual_time::here() != nullptr) {
+    return socket_wait::error_unsimulated;
   }
   epoll_set* here = epoll_set::of_this_thread();
   if (here == nullptr) {
@@ -208,7 +211,7 @@ void descriptor::close(std::uint32_t expected) noexcept {
       home = nullptr;
     }
   }
-  ::close(closing);
+  calls::close(closing);
   pool.give_back(this);
   make_ready(chain);
 }

@@ -7,9 +7,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "descriptor.hpp"
+#include "system_calls.hpp"
 
 namespace martlet {
 
@@ -19,8 +19,8 @@ accept_operation::accept_operation(const socket& at) noexcept
     : case_operation<accept_operation, socket_wait>(at, inward, attempt) {}
 
 accept_operation::~accept_operation() {
-  if (accepted_ >= 0) {
-    ::close(accepted_);
+  if (accepted_ != calls::no_socket) {
+    calls::close(accepted_);
   }
   if (place_ != nullptr) {
     descriptors().give_back(place_);
@@ -35,8 +35,8 @@ bool accept_operation::attempt(socket_wait& wait, int fd) noexcept {
     return true;
   }
   for (;;) {
-    self.accepted_ = ::accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (self.accepted_ >= 0) {
+    self.accepted_ = calls::accept(fd);
+    if (self.accepted_ != calls::no_socket) {
       return true;
     }
     switch (errno) {
@@ -58,7 +58,7 @@ bool accept_operation::attempt(socket_wait& wait, int fd) noexcept {
 
 net::stream accept_operation::result() {
   throw_error("accept");
-  return net::stream(socket(*std::exchange(place_, nullptr), std::exchange(accepted_, -1)));
+  return net::stream(socket(*std::exchange(place_, nullptr), std::exchange(accepted_, calls::no_socket)));
 }
 
 }  // namespace detail
@@ -74,9 +74,7 @@ listener::listener(const endpoint& at, listener_options options) : socket_(detai
       socket_.set_option(SOL_SOCKET, SO_REUSEPORT, 1, "share_port");
     }
   }
-  const int fd = socket_.native_handle();
-  if (::bind(fd, at.data(), at.size()) != 0 || ::listen(fd, options.backlog) != 0) {
-    const int error = errno;
+  if (const int error = socket_.listen(at, options.backlog, options.share_port); error != 0) {
     std::string what = "listen on " + at.to_string();
     switch (error) {
       case EADDRINUSE:

@@ -1,5 +1,6 @@
 #include <martlet/net/socket.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <mutex>
 #include <new>
@@ -9,11 +10,12 @@
 #include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <martlet/net/error.hpp>
+#include <martlet/tasklet/errors.hpp>
 
 #include "descriptor.hpp"
+#include "system_calls.hpp"
 
 namespace martlet::detail {
 namespace {
@@ -67,6 +69,9 @@ void with_open(descriptor* at, std::uint32_t generation, toward where, const cha
 }  // namespace
 
 socket socket::open(int family) {
+  if (const int number = calls::simulated::open(family); number != calls::no_socket) {
+    return socket(number);
+  }
   const int fd = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) {
     const int error = errno;
@@ -78,7 +83,7 @@ socket socket::open(int family) {
 
 socket::socket(int fd) : at_(descriptors().try_take()) {
   if (at_ == nullptr) {
-    ::close(fd);
+    calls::close(fd);
     throw std::bad_alloc();
   }
   at_->open(fd);
@@ -95,19 +100,31 @@ void socket::close() noexcept {
   }
 }
 
-int socket::native_handle() const noexcept {
+int socket::number() const noexcept {
   if (at_ == nullptr) {
-    return -1;
+    return calls::no_socket;
   }
   const std::lock_guard guard(at_->in.lock_);
-  return at_->generation.load(base::relaxed) == generation_ ? at_->fd : -1;
+  return at_->generation.load(base::relaxed) == generation_ ? at_->fd : calls::no_socket;
+}
+
+bool socket::is_open() const noexcept { return number() != calls::no_socket; }
+
+int socket::native_handle() const noexcept { return std::max(number(), calls::no_socket); }
+
+int socket::listen(const net::endpoint& at, int backlog, bool share_port) noexcept {
+  const int fd = number();
+  const bool is_done = calls::is_simulated(fd)
+                           ? calls::simulated::listen(fd, at.data(), at.size(), backlog, share_port) == 0
+                           : ::bind(fd, at.data(), at.size()) == 0 && ::listen(fd, backlog) == 0;
+  return is_done ? 0 : errno;
 }
 
 net::endpoint socket::local_endpoint() const {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
   with_open(at_, generation_, toward::in, "local_endpoint",
-            [&](int fd) { return ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size); });
+            [&](int fd) { return calls::local_name(fd, reinterpret_cast<sockaddr*>(&address), &size); });
   return net::endpoint::from(reinterpret_cast<sockaddr*>(&address), size);
 }
 
@@ -115,22 +132,26 @@ net::endpoint socket::remote_endpoint() const {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
   with_open(at_, generation_, toward::in, "remote_endpoint",
-            [&](int fd) { return ::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size); });
+            [&](int fd) { return calls::remote_name(fd, reinterpret_cast<sockaddr*>(&address), &size); });
   return net::endpoint::from(reinterpret_cast<sockaddr*>(&address), size);
 }
 
 void socket::set_option(int level, int name, int value, const char* said_as) {
-  with_open(at_, generation_, toward::in, said_as,
-            [&](int fd) { return ::setsockopt(fd, level, name, &value, sizeof value); });
+  with_open(at_, generation_, toward::in, said_as, [&](int fd) { return calls::set_option(fd, level, name, value); });
 }
 
 void socket::shutdown_write() {
-  with_open(at_, generation_, toward::out, "shutdown_write", [](int fd) { return ::shutdown(fd, SHUT_WR); });
+  with_open(at_, generation_, toward::out, "shutdown_write", [](int fd) { return calls::shut_down_write(fd); });
 }
 
 void socket_wait::throw_it(const char* doing) const {
   if (error_ == error_closed) {
     throw net::socket_closed(doing);
+  }
+  if (error_ == error_unsimulated) {
+    throw misuse(std::string(doing) +
+                 ": this socket is the system's, and would keep a simulation waiting for what is outside of it; make a "
+                 "martlet::net::simulated_network(sim), and open the socket while it lives");
   }
   const std::string more = hint(error_);
   throw_system_error(error_, more.empty() ? doing : std::string(doing) + ": " + more);

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "system_calls.hpp"
+
 namespace martlet {
 
 namespace detail {
@@ -31,7 +33,7 @@ bool read_operation::attempt(socket_wait& wait, int fd) noexcept {
   }
   ssize_t count = 0;
   do {
-    count = ::recv(fd, self.into_.data(), self.into_.size(), 0);
+    count = calls::receive(fd, self.into_.data(), self.into_.size(), 0);
   } while (count < 0 && errno == EINTR);
   if (count < 0) {
     if (would_block(errno)) {
@@ -59,7 +61,7 @@ bool readable_operation::attempt(socket_wait& wait, int fd) noexcept {
   char first;
   ssize_t count = 0;
   do {
-    count = ::recv(fd, &first, 1, MSG_PEEK);
+    count = calls::receive(fd, &first, 1, MSG_PEEK);
   } while (count < 0 && errno == EINTR);
   if (count < 0) {
     if (would_block(errno)) {
@@ -109,7 +111,7 @@ bool write_operation::attempt(socket_wait& wait, int fd) noexcept {
     msghdr message{};
     message.msg_iov = list.data();
     message.msg_iovlen = count;
-    const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL);
+    const ssize_t sent = calls::send(fd, message);
     if (sent < 0) {
       if (errno == EINTR) {
         continue;
@@ -149,15 +151,14 @@ bool connect_operation::attempt(socket_wait& wait, int fd) noexcept {
   auto& self = static_cast<connect_operation&>(wait);
   int error = 0;
   do {
-    error = ::connect(fd, self.to_.data(), self.to_.size()) == 0 ? 0 : errno;
+    error = calls::connect(fd, self.to_.data(), self.to_.size()) == 0 ? 0 : errno;
   } while (error == EINTR);
   if (error == EINPROGRESS || error == EALREADY) {  // EAGAIN of a Unix socket ends it: no event tells of a queue's room
     return false;
   }
   if (error == 0 || error == EISCONN) {
     if (self.to_.family() != AF_UNIX) {
-      const int on = 1;
-      ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      calls::set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     }
   } else {
     self.error_ = error;

@@ -210,7 +210,7 @@ seeded::outcome seeded::run(Done done, base::instant deadline) noexcept {
         take_turn();
         continue;
       }
-      const base::instant next = std::min(worker_.timers_->next(), deadline);
+      const base::instant next = std::min(next_event(), deadline);
       if (next == base::never) {
         why_stuck_ = std::make_exception_ptr(
             deadlock("deadlock: nothing can run, no timer is armed, and this is what waits (seed " +
@@ -219,7 +219,7 @@ seeded::outcome seeded::run(Done done, base::instant deadline) noexcept {
       }
       note(operation::time, static_cast<std::uint64_t>(next - clock_));
       clock_ = std::max(clock_, next);
-      worker_.timers_->fire(clock_, &worker_);
+      let_happen();
     }
     return outcome::done;
   } catch (...) {
@@ -252,14 +252,30 @@ simulated_tasklet& seeded::choose() {
   return chosen;
 }
 
+base::instant seeded::next_event() const noexcept {
+  return around_ == nullptr ? worker_.timers_->next() : std::min(worker_.timers_->next(), around_->next());
+}
+
+void seeded::let_happen() {
+  worker_.timers_->fire(clock_, &worker_);
+  if (around_ != nullptr && around_->next() <= clock_) {
+    around_->move_on();
+  }
+}
+
+void seeded::surround(std::shared_ptr<environment> with) {
+  require_own_process("surround");
+  around_ = std::move(with);
+}
+
 void seeded::take_turn() {
   if (step_ == end_step_) {
     throw deadlock("the run has no end: it took " + std::to_string(step_) +
                    " turns (simulation_options::most_steps), and this is what goes on:\n" + report());
   }
   clock_ = base::after(clock_, how_.turn);
-  if (worker_.timers_->next() <= clock_) {
-    worker_.timers_->fire(clock_, &worker_);
+  if (next_event() <= clock_) {
+    let_happen();
   }
   simulated_tasklet& one = choose();
   ready_.take(one);

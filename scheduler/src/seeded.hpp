@@ -10,6 +10,7 @@
 
 #include <martlet/base/signal_stack.hpp>
 #include <martlet/base/virtual_time.hpp>
+#include <martlet/scheduler/environment.hpp>
 #include <martlet/scheduler/options.hpp>
 #include <martlet/tasklet/context.hpp>
 #include <martlet/tasklet/failure.hpp>
@@ -43,6 +44,9 @@ class seeded final : public run_queue, private failure_listener, private base::v
 
   /// Returns   a line for each tasklet: its number, name and place of spawn, and what it waits for, where.
   std::string report();
+
+  /// Takes     what happens around the tasklets, in the place of what there was.
+  void surround(std::shared_ptr<environment> with);
 
   // ---- a run queue
 
@@ -88,6 +92,8 @@ class seeded final : public run_queue, private failure_listener, private base::v
   template <class Done>
   outcome run(Done done, base::instant deadline) noexcept;
   void take_turn();
+  base::instant next_event() const noexcept;
+  void let_happen();
   void resume(tasklet* who, tasklet* root) noexcept;
   void settle(tasklet* root, std::uint64_t number) noexcept;
   simulated_tasklet& choose();
@@ -109,6 +115,7 @@ class seeded final : public run_queue, private failure_listener, private base::v
   carrier carrier_;
   std::optional<base::signal_stack> for_faults_;
   side_pool side_;
+  std::shared_ptr<environment> around_;  // null: nothing happens by itself, but for timers
   std::unique_ptr<outermost> outermost_;
   std::unique_ptr<turn_order> order_;
 

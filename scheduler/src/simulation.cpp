@@ -25,5 +25,6 @@ std::uint64_t simulation::steps() const noexcept { return seeded_.steps(); }
 const schedule& simulation::taken() const noexcept { return seeded_.taken(); }
 std::chrono::nanoseconds simulation::elapsed() const noexcept { return seeded_.elapsed(); }
 std::string simulation::report() { return seeded_.report(); }
+void simulation::surround(std::shared_ptr<detail::environment> with) { seeded_.surround(std::move(with)); }
 
 }  // namespace martlet

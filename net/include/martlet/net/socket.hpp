@@ -22,9 +22,9 @@ class socket {
  public:
   socket() noexcept = default;
 
-  /// Opens a non-blocking one of `family`.
+  /// Opens a non-blocking one of `family`, in a simulation one of its network.
   ///
-  /// Throws    std::system_error.
+  /// Throws    std::system_error; misuse in a simulation without a network.
   static socket open(int family);
 
   /// Takes over `fd`, which does not block; it is closed when there is no memory for it.
@@ -49,8 +49,11 @@ class socket {
   /// Ends every operation that waits here with `socket_closed`; closing twice is allowed.
   void close() noexcept;
 
-  bool is_open() const noexcept { return native_handle() >= 0; }
+  bool is_open() const noexcept;
   int native_handle() const noexcept;
+
+  /// Returns   0 or an errno.
+  int listen(const net::endpoint& at, int backlog, bool share_port) noexcept;
 
   net::endpoint local_endpoint() const;
   net::endpoint remote_endpoint() const;
@@ -59,6 +62,8 @@ class socket {
 
  private:
   friend class socket_wait;
+
+  int number() const noexcept;
 
   descriptor* at_ = nullptr;
   std::uint32_t generation_ = 0;  // of the descriptor when it became ours
@@ -79,6 +84,7 @@ class socket_wait : public wait_node {
 
  protected:
   static constexpr int error_closed = -1;
+  static constexpr int error_unsimulated = -2;  // a simulation cannot wait for it
 
   socket_wait(const socket& on, const toward& where, attempt_function& attempt) noexcept;
 
@@ -89,7 +95,7 @@ class socket_wait : public wait_node {
     }
   }
 
-  int error_ = 0;                // errno, or error_closed
+  int error_ = 0;                // errno, or one of the two above
   bool is_short_ = false;        // a read found less than it asked for: nothing more is there
   bool trusts_events_ = false;   // is over as soon as there was an event, whether or not that is stale
   bool makes_progress_ = false;  // may be tried before it is claimed: a part of it is no harm

@@ -160,7 +160,7 @@ class stream {
   endpoint local_endpoint() const { return socket_.local_endpoint(); }
   endpoint remote_endpoint() const { return socket_.remote_endpoint(); }
 
-  /// Returns   the descriptor, -1 once closed. It stays the stream's: do not close it, and do not make it block.
+  /// Returns   the descriptor, -1 once closed and in a simulated network. It stays the stream's: do not close it, and do not make it block.
   int native_handle() const noexcept { return socket_.native_handle(); }
 
  private:

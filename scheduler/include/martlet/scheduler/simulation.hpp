@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include <martlet/scheduler/schedule.hpp>
@@ -11,6 +12,7 @@
 namespace martlet {
 
 namespace detail {
+class environment;
 class seeded;
 }  // namespace detail
 
@@ -36,7 +38,8 @@ scheduler_options simulated(simulation_options how);
 /// asks the real clock, and makes a program that depends on it differ from run to run, as do addresses, other threads and
 /// input from outside.
 ///
-/// Threads   the one that made it, which has one at a time; from others, and for guests and sockets, `misuse`. A thread that
+/// Threads   the one that made it, which has one at a time; from others, and for guests, `misuse`, as for sockets without a
+///           `net::simulated_network`. A thread that
 ///           makes a simulated tasklet ready stops the program.
 /// Cost      about 100 ns a turn, and 40 us to make one (Zen 4).
 class simulation : public scheduler {
@@ -66,6 +69,11 @@ class simulation : public scheduler {
 
   /// Returns   a line for each tasklet: its number and name, where it was spawned, what it waits for and where.
   std::string report();
+
+  /// Gives it what happens around its tasklets, in the place of what it had: for `net::simulated_network`.
+  ///
+  /// Throws    misuse on another thread.
+  void surround(std::shared_ptr<detail::environment> with);
 
  private:
   detail::seeded& seeded_;
