@@ -7,11 +7,13 @@
 #include <set>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
 
+#include "in_child.hpp"
 #include "wire.hpp"
 
 namespace {
@@ -406,6 +408,88 @@ TEST_SUITE("network") {
       co_await martlet::sleep_for(1s);
       CHECK(co_await code_of(one.write_all(bytes("nor this"))) == std::errc::broken_pipe);
     }(door));
+  }
+
+  TEST_CASE("fibers, selects and cancels work as on any network") {
+    simulation sim(1);
+    simulated_network network(sim, always(1ms));
+    sim.spawn(serve(there));
+    sim.block_on(sim.spawn([] {
+      martlet::await(martlet::sleep_for(1s));
+      stream quiet = martlet::await(connect(there));
+      stream server = martlet::await(connect(there));
+      std::array<std::byte, 1> one;
+      std::array<std::byte, 1> other;
+      for (int i = 0; i < 10; ++i) {
+        martlet::await(server.write_all(bytes("x")));
+        CHECK(martlet::await(martlet::select(quiet.read_some(one), server.read_some(other))).index() == 1);
+      }
+      auto reader = martlet::spawn([&quiet, &one] { martlet::await(quiet.read_some(one)); });
+      martlet::await(martlet::sleep_for(1s));
+      reader.cancel();
+      CHECK_THROWS_AS(martlet::await(reader.join()), martlet::cancelled);
+      martlet::await(quiet.write_all(bytes("x")));
+      martlet::await(quiet.readable());
+      CHECK(martlet::await(quiet.read_some(one)) == 1);
+    }));
+  }
+
+  // Clients that begin anew after each trouble, and somebody who makes troubles.
+  TEST_CASE("what arrives is what was sent, whatever happens to the connections") {
+    const auto run = [](std::uint64_t seed) {
+      simulation sim(seed);
+      simulated_network network(sim, {.bytes_per_second = 100'000, .loss = 0.01, .most_in_flight = 2000});
+      sim.spawn(serve(there));
+      sim.spawn([](simulated_network& net) -> task<> {
+        for (int i = 0;; ++i) {
+          co_await martlet::sleep_for(20ms);
+          net.partition(there);
+          co_await martlet::sleep_for(10ms);
+          net.heal(there);
+          if (i % 3 == 0) {
+            net.lose_connections(there);
+          }
+        }
+      }(network));
+      martlet::scope clients(sim);
+      for (int i = 0; i < 4; ++i) {
+        clients.spawn([](int number) -> task<> {
+          const std::string text(static_cast<std::size_t>(100 + 400 * number), static_cast<char>('a' + number));
+          for (int done = 0; done < 3;) {
+            try {
+              stream server = co_await reach(there);
+              for (; done < 3; ++done) {
+                const std::string answer = co_await ask(server, text);
+                if (answer.empty()) {
+                  break;
+                }
+                CHECK(answer == text.substr(0, answer.size()));
+              }
+            } catch (const std::system_error& e) {
+              CHECK(e.code() == std::errc::connection_reset);
+            }
+          }
+        }(i));
+      }
+      clients.join();
+      const std::uint64_t hash = sim.hash();
+      CHECK(sim.shutdown(0s).is_complete());
+      return hash;
+    };
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+      CHECK(run(seed) == run(seed));
+    }
+  }
+
+  TEST_CASE("another thread that uses a simulated socket stops the program with a sentence") {
+    const child_end end = in_child([] {
+      simulation sim(1);
+      simulated_network network(sim);
+      listener door(there);
+      std::thread([&door] { door.close(); }).join();
+    });
+    CHECK(end.was_aborted());
+    CHECK(end.said("on another thread than its simulation's"));
   }
 
   TEST_CASE("the plain thread of a simulation may listen, connect, read and write too") {
