@@ -52,8 +52,8 @@ struct simulated_network_options {
 /// sim.block_on(ask(endpoint::localhost(80)));
 /// ```
 ///
-/// Sockets behave as over TCP, Unix paths too, except that they have no descriptor (`native_handle` is -1), that nothing is seen in the
-/// file system, and that names of machines stand for nothing: who connects has the address that it connects to, with another port.
+/// Sockets behave as over TCP, those of Unix paths too, but have no descriptor (`native_handle` is -1) and leave nothing in
+/// the file system. Who connects has the address that it connects to, with another port.
 ///
 /// Its end loses what is on its way; who waits there then waits for ever, until the simulation ends.
 ///
@@ -67,8 +67,10 @@ class simulated_network {
   simulated_network& operator=(const simulated_network&) = delete;
   ~simulated_network();
 
-  /// Cuts an endpoint off: what is sent from there, or to there, waits, and so does who connects to it. For an endpoint that
-  /// is listened on, or a stream's `local_endpoint`; port 0 stands for all of the address, `endpoint::any(0)` for all of IPv4.
+  /// Cuts an endpoint off: what is sent from there, or to there, waits, and so does who connects to it.
+  ///
+  /// Takes     an endpoint that is listened on, or a stream's `local_endpoint`; port 0 stands for all of the address, and
+  ///           `endpoint::any(0)` for all of IPv4.
   void partition(const endpoint& at);
 
   /// Ends the partition of the same endpoint: what waits is on its way.
