@@ -6,6 +6,7 @@ __all__ = [
     "Cancelled",
     "ChannelClosed",
     "DeadlinePassed",
+    "Deadlock",
     "Misuse",
     "aselect",
     "asleep",
@@ -18,6 +19,8 @@ __all__ = [
     "scope",
     "select",
     "selected",
+    "simulate",
+    "simulation",
     "sleep",
     "spawn",
     "yield_",
@@ -39,6 +42,9 @@ class ChannelClosed(Exception):
     """Raised by a send into a closed channel, and by a receive from one that is also empty."""
 
     case: int
+
+class Deadlock(RuntimeError):
+    """Raised by a simulation in which nothing can run any more."""
 
 class Misuse(RuntimeError):
     """Raised where martlet is used in a way that cannot work; the text says what to do instead."""
@@ -135,6 +141,39 @@ class selected(tuple[int, Any]):
     n_sequence_fields: Final = 2
     n_unnamed_fields: Final = 0
 
+_strategy = Literal["uniform", "pct", "round_robin", "replay", "follow"]
+
+@final
+class simulation:
+    """Runs programs on one thread, in an order that a seed chooses, in virtual time."""
+
+    def __new__(
+        cls,
+        seed: int = ...,
+        *,
+        strategy: _strategy | None = None,
+        depth: int = 3,
+        expected_steps: int = 1000,
+        schedule: str | None = None,
+        most_steps: int = 100_000_000,
+    ) -> Self: ...
+    @overload
+    def run(self, main: Coroutine[Any, Any, _T], /) -> _T: ...
+    @overload
+    def run(self, main: Callable[..., Coroutine[Any, Any, _T]], /, *args: Any) -> _T: ...
+    @overload
+    def run(self, main: Callable[..., _T], /, *args: Any) -> _T: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def hash(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def elapsed(self) -> float: ...
+    @property
+    def schedule(self) -> str: ...
+
 _case = channel[Any] | handle[Any] | operation[Any]
 
 @overload
@@ -143,6 +182,42 @@ def run(main: Coroutine[Any, Any, _T], /, *, workers: int | None = None) -> _T: 
 def run(main: Callable[..., Coroutine[Any, Any, _T]], /, *args: Any, workers: int | None = None) -> _T: ...
 @overload
 def run(main: Callable[..., _T], /, *args: Any, workers: int | None = None) -> _T: ...
+@overload
+def simulate(
+    main: Coroutine[Any, Any, _T],
+    /,
+    *,
+    seed: int = ...,
+    strategy: _strategy | None = None,
+    depth: int = 3,
+    expected_steps: int = 1000,
+    schedule: str | None = None,
+    most_steps: int = 100_000_000,
+) -> _T: ...
+@overload
+def simulate(
+    main: Callable[..., Coroutine[Any, Any, _T]],
+    /,
+    *args: Any,
+    seed: int = ...,
+    strategy: _strategy | None = None,
+    depth: int = 3,
+    expected_steps: int = 1000,
+    schedule: str | None = None,
+    most_steps: int = 100_000_000,
+) -> _T: ...
+@overload
+def simulate(
+    main: Callable[..., _T],
+    /,
+    *args: Any,
+    seed: int = ...,
+    strategy: _strategy | None = None,
+    depth: int = 3,
+    expected_steps: int = 1000,
+    schedule: str | None = None,
+    most_steps: int = 100_000_000,
+) -> _T: ...
 @overload
 def spawn(what: Coroutine[Any, Any, _T], /, *, name: str | None = None) -> handle[_T]: ...
 @overload

@@ -54,6 +54,9 @@ PyObject* asend(PyObject* self, PyTypeObject*, PyObject* const* given, Py_ssize_
 }
 
 PyObject* try_send(PyObject* self, PyObject* value) {
+  if (refuse_beside_simulation(*as_channel(self)->state, "channel.try_send()")) {
+    return nullptr;
+  }
   object mine = object::share(value);
   switch (as_channel(self)->values->try_send(mine)) {
     case try_status::done: Py_RETURN_TRUE;
@@ -94,7 +97,8 @@ PyObject* areceive(PyObject* self, PyTypeObject*, PyObject* const* given, Py_ssi
 
 PyObject* try_receive(PyObject* self, PyTypeObject*, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
   arguments<1> parsed("try_receive", {"default"}, 1, 0);
-  if (!parsed.parse(given, count, keywords)) {
+  if (!parsed.parse(given, count, keywords) ||
+      refuse_beside_simulation(*as_channel(self)->state, "channel.try_receive()")) {
     return nullptr;
   }
   object value;
@@ -119,6 +123,9 @@ PyObject* next_awaitable(PyObject* self) {
 // ---- the rest
 
 PyObject* close(PyObject* self, PyObject*) {
+  if (refuse_beside_simulation(*as_channel(self)->state, "channel.close()")) {
+    return nullptr;
+  }
   as_channel(self)->values->close();
   Py_RETURN_NONE;
 }

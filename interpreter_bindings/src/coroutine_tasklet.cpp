@@ -60,6 +60,22 @@ void coroutine_frame::resume(void* frame) {
   }
 }
 
+// From what is awaited to what that awaits, as long as it is Python's own.
+object coroutine_frame::suspended_frame() const noexcept {
+  object innermost;
+  for (object at = object::share(coroutine_.get()); at;) {
+    const bool is_generator = PyGen_CheckExact(at.get());
+    object frame = object::take(PyObject_GetAttrString(at.get(), is_generator ? "gi_frame" : "cr_frame"));
+    if (!frame || frame.get() == Py_None) {
+      break;
+    }
+    innermost = std::move(frame);
+    at = object::take(PyObject_GetAttrString(at.get(), is_generator ? "gi_yieldfrom" : "cr_await"));
+  }
+  PyErr_Clear();
+  return innermost;
+}
+
 PySendResult coroutine_frame::send(PyObject** result) {
   *result = nullptr;
   operation_ = {};  // the wait is over; the await itself holds it for as long as it needs it

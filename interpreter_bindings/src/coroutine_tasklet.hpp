@@ -12,6 +12,9 @@ struct coroutine_frame : tasklet_frame {
         coroutine_(std::move(coroutine)),
         context_(std::move(context)) {}
 
+  /// Returns   the innermost Python frame of one that waits; null where that is not known.
+  object suspended_frame() const noexcept;
+
   static void resume(void* frame);
 
   object coroutine_;

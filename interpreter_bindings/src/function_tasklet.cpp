@@ -32,11 +32,11 @@ void function_frame::resume(void* frame) {
       return;
     }
     // The function has left its stack: from `publish` on it may be resumed. No Python between these two.
-    if (self.waiting_->prepare(&self.record_)) {
+    if (self.waiting_ != nullptr && self.waiting_->prepare(&self.record_)) {
       if (self.waiting_->publish()) {
         return;
       }
-    } else if (--here.budget_ < 0) {
+    } else if (self.waiting_ == nullptr || --here.budget_ < 0) {
       detail::ready(&self.record_, &here, detail::turn::last);
       return;
     }
@@ -111,6 +111,24 @@ void function_frame::enter(void* frame) {
 void function_frame::park(wait& what) noexcept {
   waiting_ = &what;
   flow_.suspend();
+}
+
+void function_frame::let_others_run() noexcept {
+  waiting_ = nullptr;
+  flow_.suspend();
+}
+
+object function_frame::suspended_frame(PyThreadState* thread) noexcept {
+  if (!is_started_) {
+    return {};
+  }
+  saved_thread_state callers;
+  callers.save(thread);
+  state_.load(thread);
+  object innermost = object::take(reinterpret_cast<PyObject*>(PyThreadState_GetFrame(thread)));
+  state_.save(thread);
+  callers.load(thread);
+  return innermost;
 }
 
 }  // namespace martlet::python

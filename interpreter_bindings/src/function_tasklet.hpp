@@ -19,6 +19,12 @@ struct function_frame : tasklet_frame {
   /// Leaves the stack and has the worker enter the wait; returns when it was resumed.
   void park(wait& what) noexcept;
 
+  /// Leaves the stack and goes behind all others that are ready; returns when it was resumed.
+  void let_others_run() noexcept;
+
+  /// Returns   the innermost Python frame of one that waits; null before it has started.
+  object suspended_frame(PyThreadState* thread) noexcept;
+
   static void resume(void* frame);
   static void enter(void* frame);
 
@@ -28,7 +34,7 @@ struct function_frame : tasklet_frame {
   saved_thread_state state_;
   detail::stack memory_;
   detail::context flow_;
-  wait* waiting_ = nullptr;
+  wait* waiting_ = nullptr;  // null: for its next turn
   object result_;
   object error_;
   bool is_started_ = false;

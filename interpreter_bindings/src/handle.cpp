@@ -68,6 +68,9 @@ PyObject* is_done(PyObject* object, PyObject*) {
 }
 
 PyObject* cancel(PyObject* object, PyObject*) {
+  if (refuse_beside_simulation(*as_handle(object)->state, "handle.cancel()")) {
+    return nullptr;
+  }
   ask_to_stop(*as_handle(object)->frame);
   Py_RETURN_NONE;
 }

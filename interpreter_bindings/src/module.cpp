@@ -21,6 +21,9 @@ bool add_exceptions(PyObject* module, module_state& state) {
        PyExc_TimeoutError},
       {&state.channel_closed, "martlet.ChannelClosed",
        "Raised by a send into a closed channel, and by a receive from one that is also empty.", PyExc_Exception},
+      {&state.deadlock, "martlet.Deadlock",
+       "Raised by a simulation in which nothing can run any more; the text tells what each tasklet waits for, and where.",
+       PyExc_RuntimeError},
       {&state.misuse, "martlet.Misuse",
        "Raised where martlet is used in a way that cannot work; the text says what to do instead.", PyExc_RuntimeError},
   };
@@ -45,9 +48,10 @@ int execute(PyObject* module) {
   const bool is_complete =
       state.partial_type != nullptr && state.exception_group != nullptr && add_exceptions(module, state) &&
       make_operation_type(module, state) && make_handle_type(module, state) && make_channel_type(module, state) &&
-      make_scope_type(module, state) && make_selected_type(module, state) &&
+      make_scope_type(module, state) && make_selected_type(module, state) && make_simulation_type(module, state) &&
       PyModule_AddFunctions(module, run_functions) == 0 && PyModule_AddFunctions(module, pause_functions) == 0 &&
-      PyModule_AddFunctions(module, select_functions) == 0;
+      PyModule_AddFunctions(module, select_functions) == 0 &&
+      PyModule_AddFunctions(module, simulation_functions) == 0;
   return is_complete ? 0 : -1;
 }
 
@@ -58,9 +62,11 @@ int traverse(PyObject* module, visitproc visit, void* arg) {
   Py_VISIT(state->operation_type);
   Py_VISIT(state->scope_type);
   Py_VISIT(state->selected_type);
+  Py_VISIT(state->simulation_type);
   Py_VISIT(state->cancelled);
   Py_VISIT(state->deadline_passed);
   Py_VISIT(state->channel_closed);
+  Py_VISIT(state->deadlock);
   Py_VISIT(state->misuse);
   Py_VISIT(state->partial_type);
   Py_VISIT(state->exception_group);
@@ -74,9 +80,11 @@ int clear(PyObject* module) {
   Py_CLEAR(state->operation_type);
   Py_CLEAR(state->scope_type);
   Py_CLEAR(state->selected_type);
+  Py_CLEAR(state->simulation_type);
   Py_CLEAR(state->cancelled);
   Py_CLEAR(state->deadline_passed);
   Py_CLEAR(state->channel_closed);
+  Py_CLEAR(state->deadlock);
   Py_CLEAR(state->misuse);
   Py_CLEAR(state->partial_type);
   Py_CLEAR(state->exception_group);

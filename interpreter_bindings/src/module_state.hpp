@@ -6,7 +6,9 @@
 #include <mutex>
 #include <vector>
 
+#include <martlet/base/atomic.hpp>
 #include <martlet/base/spin_lock.hpp>
+#include <martlet/tasklet/host.hpp>
 
 namespace martlet::python {
 
@@ -19,10 +21,12 @@ struct module_state {
   PyTypeObject* operation_type = nullptr;
   PyTypeObject* scope_type = nullptr;
   PyTypeObject* selected_type = nullptr;
+  PyTypeObject* simulation_type = nullptr;
 
   PyObject* cancelled = nullptr;
   PyObject* deadline_passed = nullptr;
   PyObject* channel_closed = nullptr;
+  PyObject* deadlock = nullptr;
   PyObject* misuse = nullptr;
 
   PyObject* partial_type = nullptr;     // functools.partial
@@ -30,6 +34,7 @@ struct module_state {
 
   base::spin_lock lock;
   std::vector<std::shared_ptr<run>> runs;  // under the lock: those under way, in the order in which they began
+  base::atomic<bool> is_simulating{false};  // written under the lock: the only one under way is a simulation
 
   /// Returns   the latest run that is under way: where a thread that runs no tasklets spawns.
   std::shared_ptr<run> current_run() {
@@ -47,15 +52,33 @@ inline module_state& state_of(PyObject* module) noexcept {
   return *static_cast<module_state*>(PyModule_GetState(module));
 }
 
+/// Refuses a call from beside a simulation: what another thread did would come at another moment in each run, and nothing
+/// but the simulation's own thread may make its tasklets go on.
+///
+/// Returns   true with Misuse set.
+inline bool refuse_beside_simulation(module_state& state, const char* call) {
+  // relaxed: a thread that goes on while one begins has nothing of it yet
+  if (!state.is_simulating.load(base::relaxed) || detail::current_host() != nullptr) [[likely]] {
+    return false;
+  }
+  PyErr_Format(state.misuse,
+               "%s: a simulation is under way on another thread, and has martlet for itself until it ends: do this in one "
+               "of its tasklets",
+               call);
+  return true;
+}
+
 // Each part of the module makes its own type, or adds its own functions; false with an exception set on failure.
 bool make_channel_type(PyObject* module, module_state& state);
 bool make_handle_type(PyObject* module, module_state& state);
 bool make_operation_type(PyObject* module, module_state& state);
 bool make_scope_type(PyObject* module, module_state& state);
 bool make_selected_type(PyObject* module, module_state& state);
+bool make_simulation_type(PyObject* module, module_state& state);
 
 extern PyMethodDef run_functions[];
 extern PyMethodDef pause_functions[];
 extern PyMethodDef select_functions[];
+extern PyMethodDef simulation_functions[];
 
 }  // namespace martlet::python

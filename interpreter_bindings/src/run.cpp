@@ -1,10 +1,13 @@
 #include "run.hpp"
 
 #include <algorithm>
+#include <exception>
 
 #include <martlet/base/processors.hpp>
 #include <martlet/tasklet/task.hpp>
 
+#include "coroutine_tasklet.hpp"
+#include "function_tasklet.hpp"
 #include "handle.hpp"
 #include "signals.hpp"
 
@@ -30,6 +33,19 @@ void free_spares(std::vector<data_stack>& spares) noexcept {
     spare.free();
   }
   spares.clear();
+}
+
+std::string text_of(PyObject* str) {
+  const char* text = str == nullptr ? nullptr : PyUnicode_AsUTF8(str);
+  return text == nullptr ? "?" : text;
+}
+
+// Returns   "function at file:line", null with an exception set.
+PyObject* place_of(PyObject* frame) {
+  auto* at = reinterpret_cast<PyFrameObject*>(frame);
+  const object code = object::take(reinterpret_cast<PyObject*>(PyFrame_GetCode(at)));
+  const auto* names = reinterpret_cast<PyCodeObject*>(code.get());
+  return PyUnicode_FromFormat("%U at %U:%d", names->co_name, names->co_filename, PyFrame_GetLineNumber(at));
 }
 
 // Whether the interpreter runs Python on one thread at a time.
@@ -75,6 +91,11 @@ class run::closer {
 run::run(module_state& state, unsigned workers)
     : state_(state), interpreter_(PyInterpreterState_Get()), workers_(workers), root_(family::make()) {
   families_.push_back(root_);
+}
+
+run::run(module_state& state, simulation_options how) : run(state, 1) {
+  how_ = std::move(how);
+  how_->label = [this](detail::tasklet& record) { return label_of(record); };
 }
 
 run::~run() { family::free(root_); }
@@ -199,11 +220,17 @@ bool run::send_to_lent_worker(detail::tasklet& check) noexcept {
 }
 
 void run::create_pool() {
+  if (how_) {
+    auto pool = std::make_shared<simulation>(*how_);
+    simulated_ = pool.get();
+    pool_ = std::move(pool);
+    return;
+  }
   scheduler_options options;
   options.workers = static_cast<int>(workers_) - 1;
   options.lent_threads = 1;
   options.on_worker_stop = [this] { let_worker_go(); };
-  pool_ = std::make_unique<scheduler>(options);
+  pool_ = std::make_shared<scheduler>(options);
 }
 
 PyObject* run::execute(PyObject* what, PyObject* const* args, Py_ssize_t count) {
@@ -221,14 +248,55 @@ PyObject* run::execute(PyObject* what, PyObject* const* args, Py_ssize_t count) 
     Py_BEGIN_ALLOW_THREADS pool_.reset();
     Py_END_ALLOW_THREADS return nullptr;
   }
-  signal_watch signals(*this);
+  if (is_simulated()) {
+    run_to_the_end(std::move(end));  // where nobody sleeps, and so bytecode looks for signals often enough
+  } else {
+    signal_watch signals(*this);
+    run_to_the_end(std::move(end));
+    signals.stop();
+  }
+  Py_BEGIN_ALLOW_THREADS pool_.reset();  // in a simulation that could not go on, the tasklets end here
+  Py_END_ALLOW_THREADS free_spares(lent_.spares);
+  return result_of_main();
+}
+
+void run::run_to_the_end(handle<void> end) {
+  std::exception_ptr why_not;
   lent_state_ = PyEval_SaveThread();
-  pool_->run_here(std::move(end));
+  try {
+    pool_->run_here(std::move(end));
+  } catch (...) {  // a simulation: a deadlock, or a schedule that does not fit
+    why_not = std::current_exception();
+  }
   PyEval_RestoreThread(lent_state_);
-  signals.stop();
-  free_spares(lent_.spares);
-  Py_BEGIN_ALLOW_THREADS pool_.reset();
-  Py_END_ALLOW_THREADS return result_of_main();
+  if (simulated_ != nullptr) {
+    trace_ = {.hash = simulated_->hash(),
+              .steps = simulated_->steps(),
+              .elapsed = simulated_->elapsed(),
+              .taken = simulated_->taken()};
+  }
+  if (why_not != nullptr) {
+    try {
+      std::rethrow_exception(why_not);
+    } catch (...) {
+      raise_what_was_caught(state_);
+    }
+    const object reason = take_error();
+    stop_because(reason.get());
+  }
+}
+
+// For a simulation's report. It is asked on the simulation's thread, by nobody's tasklet.
+tasklet_label run::label_of(detail::tasklet& record) {
+  const attachment& mine = attach(*detail::current_host());
+  tasklet_frame& who = tasklet_frame::of(&record);
+  const object frame = who.body_ == body::coroutine ? static_cast<coroutine_frame&>(who).suspended_frame()
+                                                    : static_cast<function_frame&>(who).suspended_frame(mine.state);
+  const object name = object::take(name_of(who.self_));
+  const object place = object::take(frame ? place_of(frame.get()) : nullptr);
+  tasklet_label label{.name = text_of(name.get()), .place = place ? text_of(place.get()) : "an unknown place"};
+  PyErr_Clear();
+  return label;
 }
 
 PyObject* run::result_of_main() {
@@ -271,17 +339,18 @@ unsigned read_workers(PyObject* given, bool gil) {
   return static_cast<unsigned>(count);
 }
 
-bool may_run_here(module_state& state) {
+bool may_run_here(module_state& state, const char* call) {
   if (detail::current_host() != nullptr) {
-    PyErr_SetString(state.misuse, "run(): this thread runs tasklets already; spawn another one, or await it");
+    PyErr_Format(state.misuse, "%s: this thread runs tasklets already; spawn another one, or await it", call);
     return false;
   }
   switch (has_running_loop()) {
     case -1: return false;
     case 1:
-      PyErr_SetString(state.misuse,
-                      "run() blocks, and this thread runs an asyncio event loop, which would stand still: call it in a "
-                      "thread of its own (asyncio.to_thread)");
+      PyErr_Format(state.misuse,
+                   "%s blocks, and this thread runs an asyncio event loop, which would stand still: call it in a "
+                   "thread of its own (asyncio.to_thread)",
+                   call);
       return false;
     default: return true;
   }
@@ -319,25 +388,14 @@ PyObject* run_function(PyObject* module, PyObject* const* given, Py_ssize_t coun
   }
   const bool gil = has_gil();
   const unsigned workers = read_workers(workers_given, gil);
-  if (workers == 0 || !may_run_here(state) || !warn_of_gil(gil)) {
+  if (workers == 0 || !warn_of_gil(gil)) {
     return nullptr;
   }
-  std::shared_ptr<run> one;
   try {
-    one = std::make_shared<run>(state, workers);
+    return run_main(std::make_shared<run>(state, workers), given[0], given + 1, count - 1, "run()");
   } catch (...) {
     return raise_what_was_caught(state);
   }
-  {
-    const std::lock_guard guard(state.lock);
-    state.runs.push_back(one);
-  }
-  PyObject* result = one->execute(given[0], given + 1, count - 1);
-  {
-    const std::lock_guard guard(state.lock);
-    state.runs.erase(std::find(state.runs.begin(), state.runs.end(), one));
-  }
-  return result;
 }
 
 PyObject* spawn_function(PyObject* module, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
@@ -359,11 +417,52 @@ PyObject* current_function(PyObject*, PyObject*) {
   return self == nullptr ? Py_NewRef(Py_None) : Py_NewRef(reinterpret_cast<PyObject*>(self->self_));
 }
 
+// A simulation has martlet for itself.
+bool begin(module_state& state, const std::shared_ptr<run>& one, const char* call) {
+  {
+    const std::lock_guard guard(state.lock);
+    if (!state.is_simulating.load(base::relaxed) && !(one->is_simulated() && !state.runs.empty())) {
+      state.runs.push_back(one);
+      state.is_simulating.store(one->is_simulated(), base::relaxed);
+      return true;
+    }
+  }
+  if (!refuse_beside_simulation(state, call)) {
+    PyErr_Format(state.misuse,
+                 "%s: a run is under way on another thread, and a simulation has martlet for itself: begin it when that "
+                 "run has ended",
+                 call);
+  }
+  return false;
+}
+
+void end(module_state& state, const std::shared_ptr<run>& one) {
+  const std::lock_guard guard(state.lock);
+  state.runs.erase(std::find(state.runs.begin(), state.runs.end(), one));
+  if (one->is_simulated()) {
+    state.is_simulating.store(false, base::relaxed);
+  }
+}
+
 }  // namespace
+
+PyObject* run_main(const std::shared_ptr<run>& all, PyObject* what, PyObject* const* args, Py_ssize_t count,
+                   const char* call) {
+  module_state& state = all->state();
+  if (!may_run_here(state, call) || !begin(state, all, call)) {
+    return nullptr;
+  }
+  PyObject* result = all->execute(what, args, count);
+  end(state, all);
+  return result;
+}
 
 std::shared_ptr<run> run_for_spawn(module_state& state) {
   if (tasklet_frame* self = current_tasklet(); self != nullptr) {
     return {std::shared_ptr<run>(), self->run_};  // it outlives its tasklets
+  }
+  if (refuse_beside_simulation(state, "spawn()")) {
+    return nullptr;
   }
   std::shared_ptr<run> all = state.current_run();
   if (all == nullptr) {

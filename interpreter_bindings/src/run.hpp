@@ -4,10 +4,11 @@
 #include "thread_state.hpp"
 
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
-#include <martlet/scheduler/scheduler.hpp>
+#include <martlet/scheduler/simulation.hpp>
 
 namespace martlet::python {
 
@@ -18,12 +19,21 @@ struct attachment {
   std::vector<data_stack> spares;  // of function tasklets that have ended
 };
 
-/// One call of `martlet.run`: a scheduler whose workers run the tasklets of one interpreter.
+/// What is known of a simulation that has ended.
+struct trace {
+  std::uint64_t hash = 0;
+  std::uint64_t steps = 0;
+  std::chrono::nanoseconds elapsed{};
+  schedule taken;
+};
+
+/// One call of `martlet.run`, or of a simulation's: a scheduler whose workers run the tasklets of one interpreter.
 ///
 /// It ends when its main tasklet and then all others have ended; the end of the main one asks the others to stop.
 class run {
  public:
   run(module_state& state, unsigned workers);
+  run(module_state& state, simulation_options how);
   run(const run&) = delete;
   run& operator=(const run&) = delete;
   ~run();
@@ -58,7 +68,10 @@ class run {
   family& root() const noexcept { return *root_; }
   detail::run_queue* queue() const noexcept { return pool_->queue(); }
   tasklet_frame* main() const noexcept { return main_; }
-  unsigned workers() const noexcept { return workers_; }
+  bool is_simulated() const noexcept { return how_.has_value(); }
+
+  /// Returns   what the simulation did, once `execute` has returned.
+  const trace& taken() const noexcept { return trace_; }
 
   /// Makes `check`, a frame that is pinned, run on the worker of the thread that called `run`.
   ///
@@ -71,12 +84,17 @@ class run {
 
   void let_worker_go() noexcept;
   void create_pool();
+  void run_to_the_end(handle<void> end);
+  tasklet_label label_of(detail::tasklet& record);
   PyObject* result_of_main();
 
   module_state& state_;
   PyInterpreterState* const interpreter_;
   const unsigned workers_;
-  std::unique_ptr<scheduler> pool_;
+  std::optional<simulation_options> how_;
+  std::shared_ptr<scheduler> pool_;  // shared only to know which destructor
+  simulation* simulated_ = nullptr;  // the same, when it is one
+  trace trace_;
   family* root_;
   closer* closer_ = nullptr;  // a tasklet that never runs and ends with the run
   tasklet_frame* main_ = nullptr;
@@ -101,6 +119,13 @@ class run {
 /// Returns   a new reference to its handle, null with an exception set.
 PyObject* spawn_in(run& all, family& owner, PyObject* scope, PyObject* what, PyObject* const* args, Py_ssize_t count,
                    PyObject* name, bool is_main = false);
+
+/// Runs `what` as the main tasklet of `all`, unless something else is in the way.
+///
+/// Takes     the name of the call.
+/// Returns   what it returned, null with an exception set.
+PyObject* run_main(const std::shared_ptr<run>& all, PyObject* what, PyObject* const* args, Py_ssize_t count,
+                   const char* call);
 
 /// Finds the run that a spawn on this thread goes to; null with an exception set when there is none.
 std::shared_ptr<run> run_for_spawn(module_state& state);

@@ -217,10 +217,16 @@ PyObject* spawn(PyObject* object, PyTypeObject*, PyObject* const* given, Py_ssiz
                     "spawn(): this scope is not open; spawn inside of its 'with' or 'async with' block");
     return nullptr;
   }
+  if (refuse_beside_simulation(*self->state, "spawn()")) {
+    return nullptr;
+  }
   return spawn_in(*self->all, *self->children, object, given[0], given + 1, count - 1, name);
 }
 
 PyObject* cancel(PyObject* object, PyObject*) {
+  if (refuse_beside_simulation(*as_scope(object)->state, "scope.cancel()")) {
+    return nullptr;
+  }
   stop_children(as_scope(object));
   Py_RETURN_NONE;
 }

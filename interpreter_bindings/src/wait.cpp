@@ -72,7 +72,11 @@ PyObject* block_thread(wait& what) {
 }
 
 PyObject* block_function(function_frame& self, wait& what) {
-  if (!what.try_at_once(&self.record_)) {
+  if (what.try_at_once(&self.record_)) {
+    if (--self.record_.at()->budget_ < 0) {
+      self.let_others_run();  // it is done, but they want to run too
+    }
+  } else {
     do {
       self.park(what);
     } while (!what.is_over(&self.record_));
@@ -96,6 +100,8 @@ PyObject* raise_what_was_caught(module_state& state) {
     PyErr_SetString(state.channel_closed, "nothing can be sent any more");
   } catch (const misuse& error) {
     PyErr_SetString(state.misuse, error.what());
+  } catch (const deadlock& error) {
+    PyErr_SetString(state.deadlock, error.what());
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   } catch (const std::system_error& error) {
@@ -119,6 +125,9 @@ PyObject* block(wait& what, const char* call, const char* instead) {
   }
   if (detail::current_host() != nullptr) {
     PyErr_Format(what.state().misuse, "%s would block a worker that runs no tasklet at the moment", call);
+    return nullptr;
+  }
+  if (refuse_beside_simulation(what.state(), call)) {
     return nullptr;
   }
   switch (has_running_loop()) {

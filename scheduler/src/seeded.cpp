@@ -454,8 +454,16 @@ const char* name_of_kind(kind what) noexcept {
 
 }  // namespace
 
+tasklet_label seeded::label_of(tasklet& root) const {
+  if (root.kind_ == kind::python && how_.label) {
+    return how_.label(root);
+  }
+  return {.name = name_of(root), .place = base::symbol_at(*static_cast<void**>(root.leaf()->frame()))};
+}
+
 // Cores are told apart by numbers, in the order in which they are met.
-std::string seeded::state_of(simulated_tasklet& one, std::map<const wait_core*, std::size_t>& cores) {
+std::string seeded::state_of(simulated_tasklet& one, const std::string& place,
+                             std::map<const wait_core*, std::size_t>& cores) {
   if (one.is_ready()) {
     return "is ready";
   }
@@ -474,10 +482,12 @@ std::string seeded::state_of(simulated_tasklet& one, std::map<const wait_core*, 
       }
       break;
     }
-    case tag::select: what = "waits for one of several (a select, or a wait with a limit)"; break;
+    case tag::select:
+      what = "waits for one of several (a select, a wait with a limit, or the end of a scope in Python)";
+      break;
     default: return word == tasklet::bits(tag::runnable) ? "runs" : "is in a function given to blocking";
   }
-  return what + ", in " + base::symbol_at(*static_cast<void**>(one.root->leaf()->frame()));
+  return what + ", in " + place;
 }
 
 std::string seeded::report() {
@@ -487,9 +497,9 @@ std::string seeded::report() {
     if (one.root->kind_ == kind::thread) {
       continue;
     }
-    const std::string name = name_of(*one.root);
-    lines += "  tasklet " + std::to_string(number) + (name.empty() ? "" : " \"" + name + '"') + ", spawned at " +
-             one.root->site_.text() + ", " + state_of(one, cores) + '\n';
+    const tasklet_label label = label_of(*one.root);
+    lines += "  tasklet " + std::to_string(number) + (label.name.empty() ? "" : " \"" + label.name + '"') +
+             ", spawned at " + one.root->site_.text() + ", " + state_of(one, label.place, cores) + '\n';
   }
   return lines;
 }

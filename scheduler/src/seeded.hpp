@@ -103,7 +103,9 @@ class seeded final : public run_queue, private failure_listener, private base::v
   void note(operation what, std::uint64_t value) noexcept;
   void cancel_all() noexcept;
   bool run_to_the_end(base::instant deadline) noexcept;
-  std::string state_of(simulated_tasklet& one, std::map<const wait_core*, std::size_t>& cores);
+  tasklet_label label_of(tasklet& root) const;
+  std::string state_of(simulated_tasklet& one, const std::string& place,
+                       std::map<const wait_core*, std::size_t>& cores);
 
   const scheduler_options options_;
   const simulation_options& how_;  // in these

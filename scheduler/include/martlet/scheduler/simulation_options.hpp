@@ -2,10 +2,16 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <string>
 
 #include <martlet/scheduler/schedule.hpp>
 
 namespace martlet {
+
+namespace detail {
+struct tasklet;
+}  // namespace detail
 
 /// How a simulation chooses who is next among the tasklets that are ready.
 enum class strategy : std::uint8_t {
@@ -14,6 +20,12 @@ enum class strategy : std::uint8_t {
   round_robin,  // the one that has been ready for longest
   replay,       // as `simulation_options::recorded` says; stops with an error where that cannot be
   follow,       // the same, and passes over what cannot be: for a program that has changed since
+};
+
+/// What a simulation's report says of a tasklet besides its number, where it was spawned and what it waits for.
+struct tasklet_label {
+  std::string name;   // may be empty
+  std::string place;  // where it stands
 };
 
 /// How a simulation is set up.
@@ -36,6 +48,9 @@ struct simulation_options {
 
   /// After how many turns the run counts as endless and is stopped with an error.
   std::uint64_t most_steps = 100'000'000;
+
+  /// Tells of a tasklet that an interpreter runs (`detail::kind::python`), into which nobody else can look.
+  std::function<tasklet_label(detail::tasklet&)> label = {};
 };
 
 }  // namespace martlet
