@@ -13,6 +13,7 @@ __all__ = [
     "ayield",
     "channel",
     "current",
+    "explore",
     "handle",
     "operation",
     "run",
@@ -218,6 +219,15 @@ def simulate(
     schedule: str | None = None,
     most_steps: int = 100_000_000,
 ) -> _T: ...
+def explore(
+    main: Callable[[], Any],
+    /,
+    *,
+    schedules: int = 10_000,
+    first_seed: int = 1,
+    most_steps: int = 1_000_000,
+    shrinking: int = 2_000,
+) -> int: ...
 @overload
 def spawn(what: Coroutine[Any, Any, _T], /, *, name: str | None = None) -> handle[_T]: ...
 @overload

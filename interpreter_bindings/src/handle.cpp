@@ -100,6 +100,12 @@ void finalize(PyObject* object) {
     return;
   }
   self->is_told = true;
+  if (self->is_explored) {
+    if (const std::shared_ptr<run> all = self->state->current_run(); all != nullptr) {
+      all->add_unjoined(self->error);
+    }
+    return;
+  }
   const error_set_aside raised;
   const python::object name = python::object::take(name_of(self));
   const python::object place = python::object::take(place_of(self));

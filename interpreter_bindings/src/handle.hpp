@@ -14,6 +14,7 @@ struct handle_object {
   PyObject* code;      // where it was spawned: a code object and an instruction; null when unknown
   int instruction;
   bool is_told;      // somebody has seen the error, or will: no report when it is dropped
+  bool is_explored;  // its run is one of many, which wants to know of the error and is not worth a report
   PyObject* owner;   // the scope that it belongs to; keeps the family alive
   PyObject* result;  // once it has ended
   PyObject* error;

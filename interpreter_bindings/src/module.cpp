@@ -50,8 +50,7 @@ int execute(PyObject* module) {
       make_operation_type(module, state) && make_handle_type(module, state) && make_channel_type(module, state) &&
       make_scope_type(module, state) && make_selected_type(module, state) && make_simulation_type(module, state) &&
       PyModule_AddFunctions(module, run_functions) == 0 && PyModule_AddFunctions(module, pause_functions) == 0 &&
-      PyModule_AddFunctions(module, select_functions) == 0 &&
-      PyModule_AddFunctions(module, simulation_functions) == 0;
+      PyModule_AddFunctions(module, select_functions) == 0 && PyModule_AddFunctions(module, simulation_functions) == 0;
   return is_complete ? 0 : -1;
 }
 

@@ -33,7 +33,7 @@ struct module_state {
   PyObject* exception_group = nullptr;  // BaseExceptionGroup
 
   base::spin_lock lock;
-  std::vector<std::shared_ptr<run>> runs;  // under the lock: those under way, in the order in which they began
+  std::vector<std::shared_ptr<run>> runs;   // under the lock: those under way, in the order in which they began
   base::atomic<bool> is_simulating{false};  // written under the lock: the only one under way is a simulation
 
   /// Returns   the latest run that is under way: where a thread that runs no tasklets spawns.
@@ -61,10 +61,11 @@ inline bool refuse_beside_simulation(module_state& state, const char* call) {
   if (!state.is_simulating.load(base::relaxed) || detail::current_host() != nullptr) [[likely]] {
     return false;
   }
-  PyErr_Format(state.misuse,
-               "%s: a simulation is under way on another thread, and has martlet for itself until it ends: do this in one "
-               "of its tasklets",
-               call);
+  PyErr_Format(
+      state.misuse,
+      "%s: a simulation is under way on another thread, and has martlet for itself until it ends: do this in one "
+      "of its tasklets",
+      call);
   return true;
 }
 

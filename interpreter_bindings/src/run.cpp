@@ -197,6 +197,12 @@ void run::stop_because(PyObject* reason) {
   stop_all();
 }
 
+void run::add_unjoined(PyObject* error) {
+  if (!unjoined_) {
+    unjoined_ = object::share(error);
+  }
+}
+
 bool run::send_to_lent_worker(detail::tasklet& check) noexcept {
   const std::lock_guard guard(end_lock_);
   if (is_over_) {
@@ -428,10 +434,11 @@ bool begin(module_state& state, const std::shared_ptr<run>& one, const char* cal
     }
   }
   if (!refuse_beside_simulation(state, call)) {
-    PyErr_Format(state.misuse,
-                 "%s: a run is under way on another thread, and a simulation has martlet for itself: begin it when that "
-                 "run has ended",
-                 call);
+    PyErr_Format(
+        state.misuse,
+        "%s: a run is under way on another thread, and a simulation has martlet for itself: begin it when that "
+        "run has ended",
+        call);
   }
   return false;
 }

@@ -73,6 +73,12 @@ class run {
   /// Returns   what the simulation did, once `execute` has returned.
   const trace& taken() const noexcept { return trace_; }
 
+  /// Makes it one of many: the first error that nobody joins is kept, and none is reported. Before `execute`.
+  void explore() noexcept { is_explored_ = true; }
+  bool is_explored() const noexcept { return is_explored_; }
+  void add_unjoined(PyObject* error);
+  object take_unjoined() noexcept { return std::move(unjoined_); }
+
   /// Makes `check`, a frame that is pinned, run on the worker of the thread that called `run`.
   ///
   /// Returns   false when that worker is not in its loop yet, true also when it has left it.
@@ -95,6 +101,8 @@ class run {
   std::shared_ptr<scheduler> pool_;  // shared only to know which destructor
   simulation* simulated_ = nullptr;  // the same, when it is one
   trace trace_;
+  bool is_explored_ = false;
+  object unjoined_;
   family* root_;
   closer* closer_ = nullptr;  // a tasklet that never runs and ends with the run
   tasklet_frame* main_ = nullptr;

@@ -1,7 +1,11 @@
 #include <cstdlib>
 #include <string_view>
 
+#include <martlet/scheduler/search.hpp>
+
+#include "arguments.hpp"
 #include "run.hpp"
+#include "wait.hpp"
 
 namespace martlet::python {
 namespace {
@@ -38,7 +42,7 @@ bool read_count(PyObject* given, const char* what, std::uint64_t least, std::uin
   }
   count = PyLong_AsUnsignedLongLong(number.get());
   if (PyErr_Occurred() != nullptr || count < least || count > most) {
-    PyErr_Format(PyExc_ValueError, "simulation(): %s is a number from %llu to %llu; found %R", what,
+    PyErr_Format(PyExc_ValueError, "%s is a number from %llu to %llu; found %R", what,
                  static_cast<unsigned long long>(least), static_cast<unsigned long long>(most), number.get());
     return false;
   }
@@ -55,10 +59,11 @@ bool read_strategy(const char* given, simulation_options& how) {
       return true;
     }
   }
-  PyErr_Format(PyExc_ValueError,
-               "simulation(): a strategy is 'uniform', 'pct' or 'round_robin', or with a schedule 'replay' or 'follow'; "
-               "found '%s'",
-               given);
+  PyErr_Format(
+      PyExc_ValueError,
+      "simulation(): a strategy is 'uniform', 'pct' or 'round_robin', or with a schedule 'replay' or 'follow'; "
+      "found '%s'",
+      given);
   return false;
 }
 
@@ -72,9 +77,10 @@ bool read_schedule(const char* given, bool has_seed, bool has_strategy, simulati
     return true;
   }
   if (has_seed || (has_strategy && !needs_schedule(how.order))) {
-    PyErr_SetString(PyExc_ValueError,
-                    "simulation(): a schedule stands for a seed and a strategy: leave them out, or say 'follow' to pass "
-                    "over what does not fit any more");
+    PyErr_SetString(
+        PyExc_ValueError,
+        "simulation(): a schedule stands for a seed and a strategy: leave them out, or say 'follow' to pass "
+        "over what does not fit any more");
     return false;
   }
   if (!has_strategy) {
@@ -103,9 +109,11 @@ bool read_options(PyObject* args, PyObject* keywords, simulation_options& how) {
     return false;
   }
   std::uint64_t depth = how.depth;
-  if (!read_count(seed, "seed", 0, UINT64_MAX, how.seed) || !read_count(depth_given, "depth", 1, UINT32_MAX, depth) ||
-      !read_count(expected_steps, "expected_steps", 1, UINT64_MAX, how.expected_steps) ||
-      !read_count(most_steps, "most_steps", 1, UINT64_MAX, how.most_steps) || !read_strategy(order, how)) {
+  if (!read_count(seed, "simulation(): seed", 0, UINT64_MAX, how.seed) ||
+      !read_count(depth_given, "simulation(): depth", 1, UINT32_MAX, depth) ||
+      !read_count(expected_steps, "simulation(): expected_steps", 1, UINT64_MAX, how.expected_steps) ||
+      !read_count(most_steps, "simulation(): most_steps", 1, UINT64_MAX, how.most_steps) ||
+      !read_strategy(order, how)) {
     return false;
   }
   how.depth = static_cast<unsigned>(depth);
@@ -161,6 +169,19 @@ bool has_fixed_hashes() {
   return !text.empty() && text != "random";
 }
 
+bool refuse_random_hashes(module_state& state, const char* call) {
+  if (has_fixed_hashes()) {
+    return false;
+  }
+  PyErr_Format(
+      state.misuse,
+      "%s: this process hashes strings in its own way, so that sets have another order in each process, and the "
+      "same seed would not give the same run: start Python with PYTHONHASHSEED=0, or another number, in the "
+      "environment",
+      call);
+  return true;
+}
+
 /// Keeps the cycle collector off: when it runs depends on what the process did before, and it runs destructors.
 class no_collection {
  public:
@@ -185,16 +206,11 @@ PyObject* run_simulated(simulation_object* self, PyObject* const* given, Py_ssiz
     PyErr_Format(PyExc_TypeError, "%s needs a coroutine or a function to run", call);
     return nullptr;
   }
-  if (!has_fixed_hashes()) {
-    PyErr_Format(state.misuse,
-                 "%s: this process hashes strings in its own way, so that sets have another order in each process, and "
-                 "the same seed would not give the same run: start Python with PYTHONHASHSEED=0, or another number, in "
-                 "the environment",
-                 call);
+  if (refuse_random_hashes(state, call)) {
     return nullptr;
   }
   try {
-    const no_collection while_it_runs;
+    const no_collection meanwhile;
     const auto all = std::make_shared<run>(state, *self->how);
     PyObject* result = run_main(all, given[0], given + 1, count - 1, call);
     *self->latest = all->taken();
@@ -212,6 +228,117 @@ PyObject* simulate(PyObject* module, PyObject* const* given, Py_ssize_t count, P
   auto* type = reinterpret_cast<PyObject*>(state_of(module).simulation_type);
   const object how = object::take(PyObject_Vectorcall(type, given + count, 0, keywords));
   return how ? run_simulated(as_simulation(how.get()), given, count, "simulate()") : nullptr;
+}
+
+// ---- exploring
+
+// Ends a search: the Python exception that is set goes on.
+struct search_ended {};
+
+/// A program that is run under many schedules.
+class explored {
+ public:
+  explored(module_state& state, PyObject* main) noexcept : state_(state), main_(main) {}
+
+  // An error that is no failure of the program's ends the search.
+  detail::attempt run_once(const simulation_options& how) {
+    if (++count_ % between_collections == 0) {
+      PyGC_Collect();  // what failed runs leave; nothing where collection is off
+    }
+    const auto all = std::make_shared<run>(state_, how);
+    all->explore();
+    error_ = {};
+    {
+      const no_collection meanwhile;
+      const object result = object::take(run_main(all, main_, nullptr, 0, "explore()"));
+      error_ = result ? object() : take_error();
+    }
+    if (!error_) {
+      error_ = all->take_unjoined();
+    }
+    detail::attempt one{.failure = {}, .error = {}, .taken = all->taken().taken, .steps = all->taken().steps};
+    if (error_) {
+      if (one.steps == 0 || PyErr_GivenExceptionMatches(error_.get(), PyExc_KeyboardInterrupt) != 0 ||
+          PyErr_GivenExceptionMatches(error_.get(), PyExc_SystemExit) != 0) {
+        raise_again(std::move(error_));
+        throw search_ended();
+      }
+      one.failure = Py_TYPE(error_.get())->tp_name;
+    }
+    return one;
+  }
+
+  /// Returns   what the latest run failed with, if it did.
+  object take_failure() noexcept { return std::move(error_); }
+
+ private:
+  static constexpr unsigned between_collections = 256;
+
+  module_state& state_;
+  PyObject* const main_;
+  object error_;
+  unsigned count_ = 0;
+};
+
+// Raises what the shortest schedule fails with, and says there how to see it again.
+PyObject* raise_failure(explored& program, module_state& state, const detail::finding& found,
+                        std::uint64_t most_steps) {
+  const detail::finding::failure& failed = *found.failed;
+  program.run_once(
+      {.seed = failed.shrunk.seed, .order = strategy::replay, .recorded = failed.shrunk, .most_steps = most_steps});
+  object error = program.take_failure();
+  if (!error) {
+    PyErr_Format(state.misuse,
+                 "explore(): schedule %llu failed, and when it was run again it did not: what main does depends on "
+                 "something else than its schedule, such as what an earlier run has left",
+                 static_cast<unsigned long long>(found.schedules));
+    return nullptr;
+  }
+  const object note = object::take(PyUnicode_FromFormat(
+      "martlet.explore: schedule %llu failed (seed %llu, %s). To see it again: martlet.simulate(main, schedule=\"%s\")  "
+      "# %zu choices, of %zu at first",
+      static_cast<unsigned long long>(found.schedules), static_cast<unsigned long long>(failed.seed),
+      detail::name_of(failed.order), failed.shrunk.text().c_str(), failed.shrunk.choices.size(),
+      failed.found.choices.size()));
+  if (note) {
+    Py_XDECREF(PyObject_CallMethod(error.get(), "add_note", "O", note.get()));
+  }
+  PyErr_Clear();
+  raise_again(std::move(error));
+  return nullptr;
+}
+
+PyObject* explore(PyObject* module, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  module_state& state = state_of(module);
+  arguments<5> parsed("explore", {"main", "schedules", "first_seed", "most_steps", "shrinking"}, 1, 1);
+  exploration_options how;
+  if (!parsed.parse(given, count, keywords) ||
+      !read_count(parsed[1], "explore(): schedules", 1, UINT64_MAX, how.schedules) ||
+      !read_count(parsed[2], "explore(): first_seed", 0, UINT64_MAX, how.first_seed) ||
+      !read_count(parsed[3], "explore(): most_steps", 1, UINT64_MAX, how.most_steps) ||
+      !read_count(parsed[4], "explore(): shrinking", 0, UINT64_MAX, how.shrinking)) {
+    return nullptr;
+  }
+  if (PyCallable_Check(parsed[0]) == 0) {
+    PyErr_Format(PyExc_TypeError,
+                 "explore() runs main many times, and takes a function or a coroutine function; found %s",
+                 Py_TYPE(parsed[0])->tp_name);
+    return nullptr;
+  }
+  if (refuse_random_hashes(state, "explore()")) {
+    return nullptr;
+  }
+  try {
+    explored program(state, parsed[0]);
+    const detail::finding found =
+        detail::search([&](const simulation_options& one) { return program.run_once(one); }, how);
+    return found.failed ? raise_failure(program, state, found, how.most_steps)
+                        : PyLong_FromUnsignedLongLong(found.schedules);
+  } catch (const search_ended&) {
+    return nullptr;
+  } catch (...) {
+    return raise_what_was_caught(state);
+  }
 }
 
 // ---- what it did
@@ -296,6 +423,16 @@ PyMethodDef simulation_functions[] = {
      "Returns   what main returned.\n"
      "Throws    what main raised; Deadlock when nothing can run any more; Misuse inside a tasklet, beside another run, and\n"
      "          unless PYTHONHASHSEED is a number."},
+    {"explore", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(explore)), METH_FASTCALL | METH_KEYWORDS,
+     "explore($module, main, /, *, schedules=10_000, first_seed=1, most_steps=1_000_000, shrinking=2_000)\n--\n\n"
+     "Runs main in simulations under many schedules, until one of them makes it fail, and looks for a short one that does.\n\n"
+     "It fails when it raises, in a deadlock, when a tasklet raises what nobody joins, and when it takes most_steps turns.\n"
+     "Half of the schedules are uniformly random, half by priorities with few changes ('pct', of depth 2 to 4).\n\n"
+     "Takes     a function or a coroutine function without arguments, which makes all that it uses itself; how many\n"
+     "          schedules to try, and how many runs may be spent on making the one that failed shorter.\n"
+     "Returns   how many schedules were tried; none failed.\n"
+     "Throws    what main raised under the shortest schedule that was found, with a note that tells how to see it again;\n"
+     "          KeyboardInterrupt and SystemExit at once; Misuse as simulate does."},
     {nullptr, nullptr, 0, nullptr},
 };
 

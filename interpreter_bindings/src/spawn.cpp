@@ -145,6 +145,7 @@ PyObject* spawn_in(run& all, family& owner, PyObject* scope, PyObject* what, PyO
     return nullptr;
   }
   self->owner = Py_XNewRef(scope);
+  self->is_explored = all.is_explored();
   frame->run_ = &all;
   frame->self_ = reinterpret_cast<handle_object*>(handle.new_reference());
   owner.adopt(*frame);
