@@ -386,13 +386,14 @@ PyGetSetDef properties[] = {
 PyType_Slot slots[] = {
     {Py_tp_doc,
      const_cast<char*>(
-         "simulation(seed=1, *, strategy='uniform', depth=3, expected_steps=1000, schedule=None, most_steps=100_000_000)\n"
+         "simulation(seed=1, *, strategy=None, depth=3, expected_steps=1000, schedule=None, most_steps=100_000_000)\n"
          "--\n\n"
          "Runs programs on one thread, in an order that a seed chooses, in virtual time.\n\n"
-         "Takes     strategy: 'uniform', each that is ready with the same chance; 'pct', by priorities that change at\n"
-         "          depth - 1 of about expected_steps steps; 'round_robin'. Or schedule: what another one's attribute\n"
-         "          schedule says, to run that again; with the strategy 'follow' what does not fit any more is passed\n"
-         "          over. most_steps: after how many turns a run counts as endless.\n"
+         "Takes     strategy: 'uniform', each that is ready with the same chance, is what None means; 'pct', by priorities\n"
+         "          that change at depth - 1 of about expected_steps steps; 'round_robin'. Or, in place of a seed, a\n"
+         "          schedule: what another one's attribute of that name says, to run that again; with the strategy\n"
+         "          'follow' what does not fit any more is passed over. most_steps: after how many turns a run counts as\n"
+         "          endless.\n"
          "Throws    ValueError.\n\n"
          "The same seed gives the same run, in every process that has the same PYTHONHASHSEED. A sleep takes no time, and\n"
          "when everybody waits Deadlock is raised. Automatic collection is off meanwhile. What other threads do, the\n"
@@ -416,7 +417,7 @@ PyType_Spec spec = {
 
 PyMethodDef simulation_functions[] = {
     {"simulate", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(simulate)), METH_FASTCALL | METH_KEYWORDS,
-     "simulate($module, main, /, *args, seed=1, strategy='uniform', depth=3, expected_steps=1000, schedule=None, "
+     "simulate($module, main, /, *args, seed=1, strategy=None, depth=3, expected_steps=1000, schedule=None, "
      "most_steps=100_000_000)\n--\n\n"
      "Runs main as a tasklet in a simulation: on one thread, in an order that a seed chooses, in virtual time.\n\n"
      "Takes     main and its arguments as run does, the rest as simulation does.\n"

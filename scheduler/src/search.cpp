@@ -22,12 +22,13 @@ void shrink(finding::failure& failed, const std::string& alike, const program_ty
   for (std::size_t parts = 2; !best.choices.empty() && tries != 0;) {
     const std::size_t size = (best.choices.size() + parts - 1) / parts;
     bool has_shrunk = false;
-    for (std::size_t from = 0; from < best.choices.size() && tries != 0; from += size, --tries) {
+    for (std::size_t from = 0; from < best.choices.size() && tries != 0; from += size) {
       schedule less{.seed = best.seed, .choices = {}};
       const std::size_t to = std::min(from + size, best.choices.size());
       std::copy_n(best.choices.begin(), from, std::back_inserter(less.choices));
       std::copy(best.choices.begin() + static_cast<std::ptrdiff_t>(to), best.choices.end(),
                 std::back_inserter(less.choices));
+      --tries;
       attempt one = program(how_to_follow(less, most_steps));
       if (one.failure == alike && one.taken.choices.size() < best.choices.size()) {
         best = std::move(one.taken);

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+import weakref
 
 import martlet
 import pytest
@@ -489,6 +490,51 @@ def test_one_inside_of_another_is_refused():
 
     assert martlet.simulate(main) == "went on"
     assert martlet.run(main) == "went on"
+
+
+def test_any_thread_can_run_one():
+    results = []
+
+    def thread():
+        sim = martlet.simulation(7)
+        results.append((sim.run(notes_in_both_kinds), sim.hash))
+
+    for _ in range(2):
+        other = threading.Thread(target=thread)
+        other.start()
+        other.join()
+    thread()
+    assert len(results) == 3 and len(set(results)) == 1
+
+
+def test_nothing_of_it_stays_in_memory():
+    class thing:
+        pass
+
+    things = []
+
+    async def child(value, ch):
+        await ch.asend(value)
+
+    def child_blocking(value, ch):
+        ch.send(value)
+
+    async def main(ends):
+        ch = martlet.channel()
+        for spawned in (child, child_blocking) * 5:
+            value = thing()
+            things.append(weakref.ref(value))
+            martlet.spawn(spawned, value, ch)
+        for _ in range(6 if ends else 11):  # the 11th is a deadlock
+            value = await ch.areceive()
+        return value
+
+    for seed in range(20):
+        martlet.simulate(main, True, seed=seed)
+        with pytest.raises(martlet.Deadlock):
+            martlet.simulate(main, False, seed=seed)
+    gc.collect()
+    assert [one() for one in things] == [None] * len(things)
 
 
 def test_after_it_everything_is_as_before():
