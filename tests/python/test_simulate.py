@@ -544,9 +544,10 @@ def test_after_it_everything_is_as_before():
     assert martlet.run(lambda: martlet.spawn(lambda: 42).join()) == 42
 
 
-def test_ctrl_c_ends_it():
-    printed, code = in_a_process("""
-        import martlet, os, signal
+@pytest.mark.parametrize("call", ["simulate", "explore"])
+def test_ctrl_c_ends_it(call):
+    printed, code = in_a_process(f"""
+        import martlet, os, signal, threading
 
         async def ticks():
             try:
@@ -555,16 +556,20 @@ def test_ctrl_c_ends_it():
             finally:
                 print("tidied")
 
+        def ticks_blocking():
+            while True:
+                martlet.sleep(3600)
+
         async def main():
             martlet.spawn(ticks)
+            martlet.spawn(ticks_blocking)
             await martlet.asleep(86400)
-            os.kill(os.getpid(), signal.SIGINT)
-            while True:
-                await martlet.asleep(86400)
+            threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT)).start()
+            await martlet.channel().areceive()
 
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            martlet.simulate(main)
+            martlet.{call}(main, most_steps=10**9)
         except KeyboardInterrupt:
             print("stopped")
         """)
