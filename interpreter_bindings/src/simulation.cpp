@@ -296,10 +296,10 @@ PyObject* raise_failure(explored& program, module_state& state, const detail::fi
   }
   const object note = object::take(PyUnicode_FromFormat(
       "martlet.explore: schedule %llu failed (seed %llu, %s). To see it again: martlet.simulate(main, schedule=\"%s\")  "
-      "# %zu choices, of %zu at first",
+      "# %zu choice%s, of %zu at first",
       static_cast<unsigned long long>(found.schedules), static_cast<unsigned long long>(failed.seed),
       detail::name_of(failed.order), failed.shrunk.text().c_str(), failed.shrunk.choices.size(),
-      failed.found.choices.size()));
+      failed.shrunk.choices.size() == 1 ? "" : "s", failed.found.choices.size()));
   if (note) {
     Py_XDECREF(PyObject_CallMethod(error.get(), "add_note", "O", note.get()));
   }

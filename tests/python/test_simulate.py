@@ -635,7 +635,7 @@ def test_exploring_raises_what_a_short_schedule_fails_with_and_says_how_to_see_i
     (note,) = caught.value.__notes__
     found = re.fullmatch(
         r"martlet.explore: schedule \d+ failed \(seed \d+, (uniform|pct)\)\. To see it again: "
-        r'martlet\.simulate\(main, schedule="([^"]+)"\)  # (\d+) choices, of \d+ at first',
+        r'martlet\.simulate\(main, schedule="([^"]+)"\)  # (\d+) choices?, of \d+ at first',
         note,
     )
     assert found, note
