@@ -3,6 +3,7 @@
 #include <mutex>
 
 #include <martlet/base/current.hpp>
+#include <martlet/base/fork.hpp>
 #include <martlet/base/spin_lock.hpp>
 
 namespace martlet::base {
@@ -18,7 +19,20 @@ struct {
 
 constinit atomic<unsigned> virtual_time::count_{0};
 
+// What the parent's threads have stays there: a child has the system's time, until it makes some of its own. The parent's is
+// never destroyed there (scheduler.cpp).
+constinit fork_hook virtual_time::hook_{.order = 50,  // the other ones may ask for the time
+                                        .before = []() noexcept { all.lock.lock(); },
+                                        .in_parent = []() noexcept { all.lock.unlock(); },
+                                        .in_child =
+                                            []() noexcept {
+                                              all.first = nullptr;
+                                              count_.store(0, relaxed);
+                                              all.lock.unlock();
+                                            }};
+
 virtual_time::virtual_time() noexcept : thread_(this_thread()) {
+  register_fork_hook(hook_);
   const std::lock_guard guard(all.lock);
   next_ = all.first;
   all.first = this;

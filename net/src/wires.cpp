@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 
 #include <martlet/base/current.hpp>
+#include <martlet/base/fork.hpp>
 #include <martlet/base/spin_lock.hpp>
 
 #include "simulated_socket.hpp"
@@ -20,6 +21,16 @@ namespace {
 // Of the process: a thread has one at most.
 constinit base::spin_lock listing;
 constinit wires* newest = nullptr;
+
+// The parent's simulations stay there, and so do their networks: a child has the system's.
+constinit base::fork_hook hook{.order = 45,
+                               .before = []() noexcept { listing.lock(); },
+                               .in_parent = []() noexcept { listing.unlock(); },
+                               .in_child =
+                                   []() noexcept {
+                                     newest = nullptr;
+                                     listing.unlock();
+                                   }};
 
 net::endpoint with_port(const net::endpoint& one, std::uint16_t port) noexcept {
   sockaddr_storage address{};
@@ -94,6 +105,7 @@ std::shared_ptr<wires> wires::of_this_thread() {
 }
 
 void wires::open() noexcept {
+  base::register_fork_hook(hook);
   const std::lock_guard guard(listing);
   older_ = std::exchange(newest, this);
 }
@@ -102,10 +114,12 @@ void wires::close() noexcept {
   {
     const std::lock_guard guard(listing);
     wires** place = &newest;
-    while (*place != this) {
+    while (*place != nullptr && *place != this) {
       place = &(*place)->older_;
     }
-    *place = older_;
+    if (*place != nullptr) {  // else it was the parent's
+      *place = older_;
+    }
   }
   is_closed_ = true;
   on_the_way_.clear();

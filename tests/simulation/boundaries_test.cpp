@@ -121,6 +121,24 @@ TEST_SUITE("boundaries of a simulation") {
     CHECK(sim.elapsed() >= 1000h);
   }
 
+  TEST_CASE("a child of fork has the system's time, and may make a simulation of its own") {
+    simulation sim(1);
+    sim.block_on([]() -> task<> { co_await martlet::sleep_for(1000h); }());
+    const auto end = in_child([&sim] {
+      const auto refused = thrown_by<martlet::misuse>([&] { sim.block_on([]() -> task<> { co_return; }()); });
+      {
+        scheduler pool(1);
+        pool.block_on([]() -> task<> { co_await martlet::sleep_for(1ms); }());
+      }
+      simulation own(2);
+      own.block_on([]() -> task<> { co_await martlet::sleep_for(24h); }());
+      ::_exit(says(refused, "make a new one in the child of a fork") && own.elapsed() < 25h ? 3 : 4);
+    });
+    CHECK(end.exited_with(3));
+    sim.block_on([]() -> task<> { co_await martlet::sleep_for(1h); }());
+    CHECK(sim.elapsed() >= 1001h);
+  }
+
   TEST_CASE("a second one, one inside a tasklet, and a guest are refused") {
     simulation sim(1);
     CHECK(says(thrown_by<martlet::misuse>([] { simulation another(2); }), "this thread has one already"));

@@ -533,6 +533,31 @@ TEST_SUITE("network") {
     CHECK_FALSE(left.is_open());
   }
 
+  TEST_CASE("a child of fork has the system's network, and may have a simulated one of its own") {
+    simulation sim(1);
+    auto network = std::make_unique<simulated_network>(sim);
+    const auto end = in_child([&network] {
+      bool is_real = false;
+      {
+        martlet::scheduler pool(1);
+        pool.block_on([](bool& result) -> task<> {
+          result = listener(endpoint::localhost(0)).native_handle() >= 0;
+          co_return;
+        }(is_real));
+      }
+      network.reset();
+      simulation own(2);
+      const simulated_network another(own);
+      own.spawn(serve(there));
+      own.block_on([]() -> task<> {
+        stream server = co_await connect(there);
+        co_await server.write_all(bytes("hello"));
+      }());
+      ::_exit(is_real ? 3 : 4);
+    });
+    CHECK(end.exited_with(3));
+  }
+
   TEST_CASE("a simulation without a network refuses sockets with a sentence") {
     auto [real, other] = connected();
     simulation sim(1);

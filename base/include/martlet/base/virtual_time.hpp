@@ -1,5 +1,6 @@
 #pragma once
 
+#include <martlet/base/fork.hpp>
 #include <martlet/base/futex.hpp>
 
 namespace martlet::base {
@@ -7,7 +8,7 @@ namespace martlet::base {
 /// Takes the place of the clock and of sleeping on one thread: the one that makes it, for as long as it lives.
 ///
 /// `base::now` asks it there, and `base::futex_wait` lets it decide what happens until the word changes or the time has
-/// come. Other threads do not notice.
+/// come. Other threads do not notice, nor does a child of fork: its time is the system's.
 ///
 /// Threads   made, asked and destroyed on one thread, which has no second one meanwhile.
 /// Cost      while none lives in the process, a load of `now` and `futex_wait`.
@@ -37,6 +38,7 @@ class virtual_time {
   static virtual_time* find() noexcept;
 
   static atomic<unsigned> count_;  // a thread's own is counted before the thread can ask
+  static fork_hook hook_;
 
   virtual_time* next_ = nullptr;
   const void* const thread_;
