@@ -393,6 +393,21 @@ shutdown_report seeded::shutdown(base::instant deadline, std::chrono::nanosecond
   return {};
 }
 
+bool seeded::end_all() noexcept {
+  phase_ = phase::cancelling;
+  cancel_all();
+  if (broken_ == nullptr) {
+    const bool have_ended = run_to_the_end(base::never);
+    if (broken_ == nullptr) {
+      return have_ended;
+    }
+  }
+  broken_ = nullptr;  // the way that was asked for leads no further
+  order_ = make_turn_order({.order = strategy::round_robin});
+  end_step_ = step_ + std::min(how_.most_steps, UINT64_MAX - step_);
+  return run_to_the_end(base::never);
+}
+
 void seeded::drain() noexcept {
   if (phase_ == phase::over) {
     return;
@@ -402,14 +417,7 @@ void seeded::drain() noexcept {
         "a simulation was destroyed on another thread than the one that made it, or inside a tasklet: destroy it on its "
         "own thread, where that runs no tasklets");
   }
-  phase_ = phase::cancelling;
-  if (broken_ != nullptr) {  // the way that was asked for leads no further
-    broken_ = nullptr;
-    order_ = make_turn_order({.order = strategy::round_robin});
-    end_step_ = step_ + std::min(how_.most_steps, UINT64_MAX - step_);
-  }
-  cancel_all();
-  if (!run_to_the_end(base::never)) {
+  if (!end_all()) {
     base::fatal("a simulation was destroyed, and its tasklets do not end though they are cancelled; ",
                 text_of(why_stuck_));
   }

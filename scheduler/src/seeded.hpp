@@ -48,6 +48,11 @@ class seeded final : public run_queue, private failure_listener, private base::v
   /// Takes     what happens around the tasklets, in the place of what there was.
   void surround(std::shared_ptr<environment> with);
 
+  /// Cancels all tasklets and runs them until they have ended, in turn where the order that was asked for leads no further.
+  ///
+  /// Returns   false when they do not end.
+  bool end_all() noexcept;
+
   // ---- a run queue
 
   void ready(tasklet* who, tasklet* root, host* here, turn when) noexcept override;

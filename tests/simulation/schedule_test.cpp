@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <martlet/tasklet/shield.hpp>
+
 #include "some_program.hpp"
 #include "thrown_by.hpp"
 
@@ -117,6 +119,25 @@ TEST_SUITE("schedule") {
     }
     simulation sim(simulation_options{.order = strategy::follow, .recorded = wrong});
     CHECK(order_of_three(sim) == "aaaabbbbcccc");
+  }
+
+  TEST_CASE("where the schedule or the number of turns is at an end, tasklets still end when the simulation does") {
+    const auto twenty_turns = [](int& turns) -> task<> {
+      const martlet::shield undisturbed;
+      for (; turns < 20; ++turns) {
+        co_await martlet::yield();
+      }
+    };
+    const schedule wrong{.seed = 1, .choices = {{.step = 9, .tasklet = 77}}};
+    for (const simulation_options& how :
+         {simulation_options{.order = strategy::replay, .recorded = wrong}, simulation_options{.most_steps = 15}}) {
+      int turns = 0;
+      {
+        simulation sim(how);
+        sim.spawn(twenty_turns(turns));
+      }
+      CHECK(turns == 20);
+    }
   }
 
   TEST_CASE("options that cannot be are refused") {
