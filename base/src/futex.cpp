@@ -29,7 +29,7 @@ bool futex_wait(const futex_word& word, std::uint32_t expected, instant deadline
 }
 
 void refuse_endless_sleep() {
-  if (const virtual_time* here = virtual_time::here(); here != nullptr) {
+  if (virtual_time* here = virtual_time::here(); here != nullptr) {
     here->refuse_endless_sleep();
   }
 }

@@ -8,6 +8,8 @@
 #include <martlet/scheduler/search.hpp>
 #include <martlet/tasklet/failure.hpp>
 
+#include "seeded.hpp"
+
 namespace martlet {
 namespace {
 
@@ -28,6 +30,7 @@ run::run(const std::function<void(simulation&)>& program, const simulation_optio
     }
   };
   simulation sim(how, std::move(rest));
+  static_cast<detail::seeded&>(*sim.queue()).explore();
   try {
     program(sim);
     if (const shutdown_report left = sim.shutdown(std::chrono::seconds(0)); !left.is_complete()) {
@@ -85,8 +88,8 @@ std::string exploration::text() const {
   const std::size_t shortest = failed->shrunk.choices.size();
   return "martlet: schedule " + std::to_string(schedules) + " failed (seed " + std::to_string(failed->seed) + ", " +
          detail::name_of(failed->order) + "): " + failed->what +
-         "\nTo see it again: martlet::simulation sim(martlet::schedule::parse(\"" + failed->shrunk.text() + "\"));  // " +
-         std::to_string(shortest) + (shortest == 1 ? " choice, of " : " choices, of ") +
+         "\nTo see it again: martlet::simulation sim(martlet::schedule::parse(\"" + failed->shrunk.text() +
+         "\"));  // " + std::to_string(shortest) + (shortest == 1 ? " choice, of " : " choices, of ") +
          std::to_string(failed->found.choices.size()) + " at first";
 }
 

@@ -237,6 +237,20 @@ bool seeded::sleep(const base::futex_word& word, std::uint32_t expected, base::i
   return run([&] { return word.load(base::acquire) != expected; }, deadline) == outcome::done;
 }
 
+void seeded::refuse_endless_sleep() {
+  const std::exception_ptr why = why_stuck_;
+  if (is_explored_) {
+    const std::exception_ptr broken = broken_;
+    const phase before = phase_;
+    const std::size_t choices = taken_.choices.size();
+    end_all();
+    taken_.choices.resize(choices);  // the failure came first
+    phase_ = before;
+    broken_ = broken;
+  }
+  std::rethrow_exception(why);
+}
+
 simulated_tasklet& seeded::choose() {
   simulated_tasklet* plain = &ready_.oldest();
   if (last_ != nullptr && last_->is_ready() && run_length_ < longest_run) {
@@ -333,7 +347,7 @@ void seeded::run_until(tasklet* who) {
     throw misuse("run_here: this thread runs tasklets already; await the handle instead");
   }
   if (run([who] { return has_ended(*who); }, base::never) == outcome::stuck) {
-    std::rethrow_exception(why_stuck_);
+    refuse_endless_sleep();
   }
 }
 
@@ -419,7 +433,7 @@ void seeded::drain() noexcept {
   }
   if (!end_all()) {
     base::fatal("a simulation was destroyed, and its tasklets do not end though they are cancelled; ",
-                text_of(why_stuck_));
+                text_of(why_stuck_), is_explored_ ? "its schedule was " + taken_.text() : std::string());
   }
   if (has_started_ && options_.on_worker_stop) {
     const inside here(*this);

@@ -53,6 +53,10 @@ class seeded final : public run_queue, private failure_listener, private base::v
   /// Returns   false when they do not end.
   bool end_all() noexcept;
 
+  /// Says that it is one of many tries: when its thread can wait no longer, all tasklets end before the program hears of it.
+  /// They use what the program has made, and leaves behind when it hears.
+  void explore() noexcept { is_explored_ = true; }
+
   // ---- a run queue
 
   void ready(tasklet* who, tasklet* root, host* here, turn when) noexcept override;
@@ -92,7 +96,7 @@ class seeded final : public run_queue, private failure_listener, private base::v
 
   base::instant now() const noexcept override { return clock_; }
   bool sleep(const base::futex_word& word, std::uint32_t expected, base::instant deadline) noexcept override;
-  [[noreturn]] void refuse_endless_sleep() const override { std::rethrow_exception(why_stuck_); }
+  [[noreturn]] void refuse_endless_sleep() override;
 
   template <class Done>
   outcome run(Done done, base::instant deadline) noexcept;
@@ -133,7 +137,8 @@ class seeded final : public run_queue, private failure_listener, private base::v
   std::uint64_t hash_ = 0xcbf29ce484222325U;
   schedule taken_;
   std::exception_ptr why_stuck_;  // of the last sleep that would have been endless
-  std::exception_ptr broken_;     // why nothing is run any more: the schedule does not fit, or has no end
+  bool is_explored_ = false;
+  std::exception_ptr broken_;  // why nothing is run any more: the schedule does not fit, or has no end
 
   std::uint64_t last_number_ = 0;
   std::map<std::uint64_t, simulated_tasklet> tasklets_;  // by number

@@ -6,10 +6,14 @@
 
 #include <martlet/channel.hpp>
 #include <martlet/scheduler.hpp>
+#include <martlet/tasklet/shield.hpp>
+
+#include "in_child.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
+using martlet::channel;
 using martlet::explore;
 using martlet::scheduler;
 using martlet::simulation;
@@ -94,6 +98,49 @@ TEST_SUITE("explore") {
     CHECK(says(found.failed->what, "explore_test.cpp:"));
     CHECK(says(found.failed->what, "waits for channel #1"));
     CHECK(found.failed->shrunk.choices.size() <= 2);
+  }
+
+  TEST_CASE("in a deadlock the tasklets end before what they use, and then the program hears of it") {
+    int ended = 0;
+    const auto found = explore([&ended](simulation& sim) {
+      ended = 0;
+      channel<int> silent;
+      const auto get = [](channel<int>& from, int& count) -> task<> {
+        try {
+          static_cast<void>(co_await from.receive());
+        } catch (const martlet::cancelled&) {
+          ++count;
+        }
+      };
+      sim.spawn(get(silent, ended));
+      try {
+        sim.block_on(get(silent, ended));
+      } catch (const martlet::deadlock&) {
+        CHECK(ended == 2);
+        sim.block_on([]() -> task<> { co_await martlet::sleep_for(1s); }());
+        throw;
+      }
+    });
+    REQUIRE(found.failed);
+    CHECK(says(found.failed->what, "deadlock: nothing can run"));
+    CHECK(says(found.failed->what, "waits for channel #1"));
+    CHECK(found.failed->shrunk.choices.empty());
+  }
+
+  TEST_CASE("what never ends stops the search, with the schedule") {
+    const auto end = martlet::testing::in_child([] {
+      channel<int> silent;
+      explore([&silent](scheduler& pool) {
+        pool.spawn([](channel<int>& from) -> task<> {
+          const martlet::shield undisturbed;
+          static_cast<void>(co_await from.receive());
+        }(silent));
+        pool.block_on([]() -> task<> { co_await martlet::yield(); }());
+      });
+    });
+    CHECK(end.was_aborted());
+    CHECK(end.said("do not end though they are cancelled"));
+    CHECK(end.said("its schedule was 1:"));
   }
 
   TEST_CASE("a correct program is run under every schedule that was asked for") {

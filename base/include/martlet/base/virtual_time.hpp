@@ -25,7 +25,7 @@ class virtual_time {
   virtual bool sleep(const futex_word& word, std::uint32_t expected, instant deadline) noexcept = 0;
 
   /// Throws what tells that nothing will ever change what this thread has just slept for.
-  [[noreturn]] virtual void refuse_endless_sleep() const = 0;
+  [[noreturn]] virtual void refuse_endless_sleep() = 0;
 
   /// Returns   the calling thread's; null where time is the system's.
   static virtual_time* here() noexcept { return count_.load(relaxed) == 0 ? nullptr : find(); }
