@@ -31,6 +31,9 @@ std::unique_ptr<detail::run_queue> make_simulation(const scheduler_options& opti
     throw misuse("simulation_options: turn is a time of more than nothing, found " +
                  std::to_string(options.simulation->turn.count()) + " ns");
   }
+  if (options.simulation->most_steps == 0) {
+    throw misuse("simulation_options: most_steps is a count of at least 1, found 0");
+  }
   if (detail::current_host() != nullptr || base::virtual_time::here() != nullptr) {
     throw misuse(detail::current_host() != nullptr
                      ? "simulation: this thread runs tasklets; make a simulation on a plain thread"

@@ -203,7 +203,7 @@ seeded::outcome seeded::run(Done done, base::instant deadline) noexcept {
         why_stuck_ = broken_;
         return outcome::stuck;
       }
-      if (clock_ >= deadline) {
+      if (clock_ >= deadline && deadline != base::never) {
         return outcome::late;
       }
       if (!ready_.empty()) {

@@ -1,3 +1,4 @@
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -148,6 +149,16 @@ TEST_SUITE("schedule") {
     CHECK(thrown_by<martlet::misuse>([] {
             simulation sim(simulation_options{.turn = 0ns});
           }).find("turn is a time of more than nothing") != std::string::npos);
+    CHECK(thrown_by<martlet::misuse>([] {
+            simulation sim(simulation_options{.most_steps = 0});
+          }).find("most_steps is a count of at least 1") != std::string::npos);
+  }
+
+  TEST_CASE("at the end of all time tasklets still take turns") {
+    simulation sim(simulation_options{.turn = std::chrono::nanoseconds::max()});
+    std::string order;
+    sim.block_on(notes('x', order));
+    CHECK(order == "xxxx");
   }
 }
 
