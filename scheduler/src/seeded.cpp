@@ -84,8 +84,9 @@ seeded::seeded(const scheduler_options& options)
   }
   worker_.reports_overflow_ = options.report_overflow;
   worker_.carrier_ = &carrier_;
-  worker_.random_ = static_cast<std::uint32_t>(how_.seed * 0x9e3779b97f4a7c15U >> 32) | 1;  // never 0
-  taken_.seed = how_.seed;
+  const bool is_recorded = how_.order == strategy::replay || how_.order == strategy::follow;
+  taken_.seed = is_recorded ? how_.recorded.seed : how_.seed;
+  worker_.random_ = static_cast<std::uint32_t>(taken_.seed * 0x9e3779b97f4a7c15U >> 32) | 1;  // never 0
   begin_listening();
 }
 
@@ -214,7 +215,7 @@ seeded::outcome seeded::run(Done done, base::instant deadline) noexcept {
       if (next == base::never) {
         why_stuck_ = std::make_exception_ptr(
             deadlock("deadlock: nothing can run, no timer is armed, and this is what waits (seed " +
-                     std::to_string(how_.seed) + ", step " + std::to_string(step_) + "):\n" + report()));
+                     std::to_string(taken_.seed) + ", step " + std::to_string(step_) + "):\n" + report()));
         return outcome::stuck;
       }
       note(operation::time, static_cast<std::uint64_t>(next - clock_));

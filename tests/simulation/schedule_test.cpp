@@ -141,6 +141,37 @@ TEST_SUITE("schedule") {
     }
   }
 
+  TEST_CASE("what is replayed or followed has the seed of the schedule, for selects too") {
+    const auto choices_of_selects = [](simulation& sim) {
+      return sim.block_on([]() -> task<std::string> {
+        std::string chosen;
+        martlet::channel<int> one(1);
+        martlet::channel<int> other(1);
+        for (int i = 0; i < 20; ++i) {
+          co_await one.send(1);
+          co_await other.send(1);
+          chosen += static_cast<char>('0' + (co_await martlet::select(one.receive(), other.receive())).index());
+          static_cast<void>(co_await martlet::select(one.receive(), other.receive()));
+        }
+        co_return chosen;
+      }());
+    };
+    std::string chosen;
+    schedule taken;
+    {
+      simulation sim(77);
+      chosen = choices_of_selects(sim);
+      taken = sim.taken();
+    }
+    for (const strategy order : {strategy::replay, strategy::follow}) {
+      simulation sim(simulation_options{.order = order, .recorded = taken});
+      CHECK(sim.taken().seed == 77);
+      CHECK(choices_of_selects(sim) == chosen);
+    }
+    simulation another(simulation_options{.order = strategy::follow, .recorded = {.seed = 78, .choices = {}}});
+    CHECK(choices_of_selects(another) != chosen);
+  }
+
   TEST_CASE("options that cannot be are refused") {
     using namespace std::chrono_literals;
     CHECK(thrown_by<martlet::misuse>([] {

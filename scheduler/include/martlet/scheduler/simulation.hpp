@@ -48,7 +48,7 @@ class simulation : public scheduler {
 
   /// Runs a recorded schedule once more.
   explicit simulation(const schedule& recorded)
-      : simulation(simulation_options{.seed = recorded.seed, .order = strategy::replay, .recorded = recorded}) {}
+      : simulation(simulation_options{.order = strategy::replay, .recorded = recorded}) {}
 
   /// Takes     how it chooses; `rest` for what a simulation has of other options (on_unhandled, most_tasklets).
   /// Throws    misuse for options that cannot be, on a thread that runs tasklets, and for a second one on a thread.

@@ -30,7 +30,7 @@ struct tasklet_label {
 
 /// How a simulation is set up.
 struct simulation_options {
-  std::uint64_t seed = 1;  // of `replay` and `follow`, the recorded one's
+  std::uint64_t seed = 1;  // `replay` and `follow` have the recorded schedule's instead
   strategy order = strategy::uniform;
 
   /// For `pct`: how many switches at chosen moments a bug may take, and about how many steps a run has. One run finds a bug of
