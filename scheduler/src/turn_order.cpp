@@ -75,7 +75,15 @@ class pct_order final : public turn_order {
 
 class recorded_order final : public turn_order {
  public:
-  recorded_order(const schedule& recorded, bool is_strict) : choices_(recorded.choices), is_strict_(is_strict) {}
+  recorded_order(const schedule& recorded, bool is_strict) : choices_(recorded.choices), is_strict_(is_strict) {
+    for (std::size_t i = 1; i < choices_.size(); ++i) {
+      if (choices_[i].step <= choices_[i - 1].step) {
+        throw misuse("schedule: expected steps that rise, found a choice at step " + std::to_string(choices_[i].step) +
+                     " after one at step " + std::to_string(choices_[i - 1].step) +
+                     "; sort them, and give each one choice");
+      }
+    }
+  }
 
   simulated_tasklet& choose(const crossroads& here) override {
     while (next_ < choices_.size() && choices_[next_].step < here.step) {

@@ -175,6 +175,9 @@ TEST_SUITE("schedule") {
   TEST_CASE("options that cannot be are refused") {
     using namespace std::chrono_literals;
     CHECK(thrown_by<martlet::misuse>([] {
+            simulation sim(schedule{.choices = {{.step = 5, .tasklet = 1}, {.step = 2, .tasklet = 1}}});
+          }).find("steps that rise, found a choice at step 2 after one at step 5") != std::string::npos);
+    CHECK(thrown_by<martlet::misuse>([] {
             simulation sim(simulation_options{.order = strategy::pct, .depth = 0});
           }).find("depth = 0") != std::string::npos);
     CHECK(thrown_by<martlet::misuse>([] {
