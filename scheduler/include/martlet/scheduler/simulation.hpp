@@ -33,8 +33,9 @@ scheduler_options simulated(simulation_options how);
 /// std::cout << sim.elapsed() << ", schedule " << sim.taken().text();
 /// ```
 ///
-/// Tasklets run while the thread waits: in `block_on`, `run_here` and `shutdown`, in `await` of anything, and in the destructor.
-/// `blocking` calls its function in place, and what that waits for may run meanwhile. `martlet::deadline` and the like count virtual time; what asks `std::chrono`
+/// Tasklets run while the thread waits: in `block_on`, `run_here` and `shutdown`, in `await` of anything that takes time (a
+/// thread that polls lets nobody run), and in the destructor. `blocking` calls its function in place, and what that waits for
+/// may run meanwhile, unless it waits for one of an earlier call of `blocking`, which goes on after it. `martlet::deadline` and the like count virtual time; what asks `std::chrono`
 /// asks the real clock, and makes a program that depends on it differ from run to run, as do addresses, other threads and
 /// input from outside.
 ///
