@@ -339,7 +339,7 @@ void sleep_on_thread(thread_waiter& self) noexcept {
     request_cancel(&self.record_);
   }
   while (!self.sleep()) {
-    if (self.deadline_ == base::never) {  // a simulation, in which nothing will wake it
+    if (base::now() < self.deadline_) {  // a simulation, in which nothing will wake it, and that goes no further
       self.is_endless_ = true;
       request_cancel(&self.record_);
     } else if (claim_timer(self)) {

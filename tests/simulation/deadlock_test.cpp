@@ -134,6 +134,21 @@ TEST_SUITE("deadlock") {
     CHECK(says(said, "tasklet 1, spawned at "));
   }
 
+  TEST_CASE("a run without an end is stopped for a thread that looks now and then, too") {
+    simulation sim(martlet::simulation_options{.most_steps = 1000});
+    sim.spawn([]() -> task<> {
+      for (;;) {
+        co_await martlet::yield();
+      }
+    }());
+    const std::string said = deadlock_in([] {
+      for (int looks = 0; looks < 1'000'000; ++looks) {
+        martlet::await(martlet::sleep_for(1ms));
+      }
+    });
+    CHECK(says(said, "the run has no end: it took 1000 turns"));
+  }
+
   TEST_CASE("what does not end though it is cancelled stops the program with the report") {
     const auto end = in_child([] {
       channel<int> silent;

@@ -109,6 +109,7 @@ TEST_SUITE("schedule") {
   }
 
   TEST_CASE("a schedule that does not fit says where") {
+    using namespace std::chrono_literals;
     const schedule wrong{.seed = 1, .choices = {{.step = 2, .tasklet = 77}}};
     {
       simulation sim(wrong);
@@ -117,6 +118,10 @@ TEST_SUITE("schedule") {
       CHECK(said.find("at step 2 the schedule runs tasklet 77, which is not ready; ready are 1.") != std::string::npos);
       CHECK(thrown_by<martlet::misuse>([&] { sim.block_on(notes('y', order)); }).find("step 2") !=
             std::string::npos);  // it goes no further
+      CHECK_THROWS_AS(martlet::await(martlet::sleep_for(1s)), martlet::misuse);
+      martlet::channel<int> silent;
+      CHECK_THROWS_AS(static_cast<void>(martlet::await(martlet::within(1s, silent.receive()))), martlet::misuse);
+      CHECK(silent.balance() == 0);
     }
     simulation sim(simulation_options{.order = strategy::follow, .recorded = wrong});
     CHECK(order_of_three(sim) == "aaaabbbbcccc");
