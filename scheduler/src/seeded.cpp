@@ -16,6 +16,16 @@
 #include <martlet/tasklet/this_tasklet.hpp>
 
 namespace martlet::detail {
+namespace {
+
+constexpr base::instant earliest = 1'000'000'000'000;  // any, but the same in every run
+
+std::uint64_t seed_of(const simulation_options& how) noexcept {
+  const bool is_recorded = how.order == strategy::replay || how.order == strategy::follow;
+  return is_recorded ? how.recorded.seed : how.seed;
+}
+
+}  // namespace
 
 class seeded::outermost final : public scope_base {
  public:
@@ -71,6 +81,8 @@ seeded::seeded(const scheduler_options& options)
       how_(*options_.simulation),
       thread_(base::this_thread()),
       generation_(base::process_generation()),
+      seed_(seed_of(how_)),
+      beginning_(earliest + static_cast<base::instant>(seed_ * 0x9e3779b97f4a7c15U >> 44)),
       worker_(*this, idle_, true, 0, false),
       side_(side_pool::inline_calls),
       outermost_(std::make_unique<outermost>(*this)),
@@ -84,9 +96,8 @@ seeded::seeded(const scheduler_options& options)
   }
   worker_.reports_overflow_ = options.report_overflow;
   worker_.carrier_ = &carrier_;
-  const bool is_recorded = how_.order == strategy::replay || how_.order == strategy::follow;
-  taken_.seed = is_recorded ? how_.recorded.seed : how_.seed;
-  worker_.random_ = static_cast<std::uint32_t>(taken_.seed * 0x9e3779b97f4a7c15U >> 32) | 1;  // never 0
+  worker_.random_ = static_cast<std::uint32_t>(seed_ * 0x9e3779b97f4a7c15U >> 32) | 1;  // never 0
+  taken_.seed = seed_;
   begin_listening();
 }
 
@@ -215,7 +226,7 @@ seeded::outcome seeded::run(Done done, base::instant deadline) noexcept {
       if (next == base::never) {
         why_stuck_ = std::make_exception_ptr(
             deadlock("deadlock: nothing can run, no timer is armed, and this is what waits (seed " +
-                     std::to_string(taken_.seed) + ", step " + std::to_string(step_) + "):\n" + report()));
+                     std::to_string(seed_) + ", step " + std::to_string(step_) + "):\n" + report()));
         return outcome::stuck;
       }
       note(operation::time, static_cast<std::uint64_t>(next - clock_));

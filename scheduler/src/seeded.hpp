@@ -40,7 +40,7 @@ class seeded final : public run_queue, private failure_listener, private base::v
   std::uint64_t hash() const noexcept { return hash_; }
   std::uint64_t steps() const noexcept { return step_; }
   const schedule& taken() const noexcept { return taken_; }
-  std::chrono::nanoseconds elapsed() const noexcept { return std::chrono::nanoseconds(clock_ - beginning); }
+  std::chrono::nanoseconds elapsed() const noexcept { return std::chrono::nanoseconds(clock_ - beginning_); }
 
   /// Returns   a line for each tasklet: its number, name and place of spawn, and what it waits for, where.
   std::string report();
@@ -89,8 +89,7 @@ class seeded final : public run_queue, private failure_listener, private base::v
   class outermost;
   class inside;
 
-  static constexpr base::instant beginning = 1'000'000'000'000;  // any, but the same in every run
-  static constexpr unsigned longest_run = 100;                   // of turns in a row in the plain order
+  static constexpr unsigned longest_run = 100;  // of turns in a row in the plain order
 
   // ---- virtual_time
 
@@ -120,7 +119,9 @@ class seeded final : public run_queue, private failure_listener, private base::v
   const simulation_options& how_;  // in these
   const void* const thread_;
   const std::uint32_t generation_;
-  base::instant clock_ = beginning;      // before what looks at the time
+  const std::uint64_t seed_;
+  const base::instant beginning_;        // a plain thread's selects choose by the time, and so by the seed
+  base::instant clock_ = beginning_;     // before what looks at the time
   base::atomic<std::uint32_t> idle_{0};  // nobody ever is
   worker worker_;
   carrier carrier_;

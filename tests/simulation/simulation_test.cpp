@@ -161,6 +161,27 @@ TEST_SUITE("simulation") {
     CHECK(sim.run_here([]() -> task<int> { co_return 3; }()) == 3);
   }
 
+  TEST_CASE("the cases of its thread's selects are the seed's, too") {
+    const auto chosen_with = [](std::uint64_t seed) {
+      simulation sim(seed);
+      channel<int> one(1);
+      channel<int> other(1);
+      for (channel<int>* each : {&one, &other}) {
+        int number = 1;
+        CHECK(each->try_send(number) == martlet::try_status::done);
+      }
+      return martlet::await(martlet::select(one.receive(), other.receive())).index();
+    };
+    std::size_t ones = 0;
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+      const std::size_t chosen = chosen_with(seed);
+      CHECK(chosen_with(seed) == chosen);
+      ones += chosen;
+    }
+    CHECK(ones > 20);
+    CHECK(ones < 80);
+  }
+
   TEST_CASE("functions that block deep inside run too, and keep their names") {
     simulation sim(4);
     const std::string name = sim.block_on(sim.spawn([] {
