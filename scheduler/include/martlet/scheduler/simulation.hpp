@@ -34,10 +34,10 @@ scheduler_options simulated(simulation_options how);
 /// ```
 ///
 /// Tasklets run while the thread waits: in `block_on`, `run_here` and `shutdown`, in `await` of anything that takes time (a
-/// thread that polls lets nobody run), and in the destructor. `blocking` calls its function in place, and what that waits for
-/// may run meanwhile, unless it waits for one of an earlier call of `blocking`, which goes on after it. `martlet::deadline` and the like count virtual time; what asks `std::chrono`
-/// asks the real clock, and makes a program that depends on it differ from run to run, as do addresses, other threads and
-/// input from outside.
+/// thread that polls lets nobody run), and in the destructor. `blocking` calls its function in place; what that waits for may
+/// run meanwhile, but not an earlier function given to `blocking`, which goes on after it. `martlet::deadline` and the like
+/// count virtual time; what asks `std::chrono` asks the real clock, and makes a program that depends on it differ from run to
+/// run, as do addresses, other threads and input from outside.
 ///
 /// Threads   the one that made it, which has one at a time; from others, and for guests, `misuse`, as for sockets without a
 ///           `net::simulated_network`. A thread that
