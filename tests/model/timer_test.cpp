@@ -105,7 +105,8 @@ void received_or_late() {
 TEST_SUITE("timer") {
   TEST_CASE("a sleep ends by its time or a cancel, and never by both") {
     check({
-        {"one that sleeps, one that fires, a canceller", cancelled_or_fired, 221'957, martlet::testing::level::thorough},
+        {"one that sleeps, one that fires, a canceller", cancelled_or_fired, 221'957,
+         martlet::testing::level::thorough},
         {"one that sleeps, two that fire, a canceller", fired_twice, 0},
     });
   }
