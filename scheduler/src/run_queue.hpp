@@ -17,8 +17,8 @@ class side_pool;
 
 /// A way to run what is ready: which tasklet is next, on which thread, and what a thread does when there is none.
 ///
-/// The scheduler's front knows only this. `stealing` is the product; a seeded single-threaded queue and an ordered ring
-/// are others, and the program does not change with them.
+/// The scheduler's front knows only this. `stealing` is the product, `seeded` a simulation; an ordered ring could be another,
+/// and the program does not change with them.
 class run_queue : public executor {
  public:
   /// Takes     how many tasklets there may be at once; 0: any number.

@@ -171,8 +171,7 @@ void seeded::spawn(tasklet* who, host&) {
   if (simulated_tasklet* former = find(who); former != nullptr) {
     strike_off(*former);  // it has just ended, and its memory is used again
   }
-  const tasklet* parent = worker_.current_.load(base::relaxed);
-  const simulated_tasklet* spawner = parent == nullptr ? nullptr : find(worker_.current_.load(base::relaxed));
+  const simulated_tasklet* spawner = find(worker_.current_.load(base::relaxed));  // null: the program, outside
   simulated_tasklet& one = enrol(who);
   if (who->link_ == 0) {
     who->link_ = reinterpret_cast<std::uintptr_t>(static_cast<scope_base*>(outermost_.get()));

@@ -46,8 +46,9 @@ struct exploration {
 /// It fails when it throws, when a tasklet throws what nobody joins, in a deadlock, when it takes too many turns, and when
 /// something is left that does not end within a second though it is cancelled; what never ends stops the whole search, with a
 /// report that has the schedule. In a deadlock, and after too many turns, the tasklets are cancelled and end before the
-/// program hears of it, so that they may use what it made. Half of the schedules are uniformly random, half by priorities with few changes
-/// (`strategy::pct`, of depth 2 to 4). The failure is also written to stderr, with the schedule that shows it again.
+/// program hears of it, so that they may use what it made. Half of the schedules are uniformly random, half by priorities
+/// with few changes (`strategy::pct`, of depth 2 to 4). The failure is also written to stderr, with the schedule that shows
+/// it again.
 ///
 /// ```cpp
 /// const auto found = martlet::explore([](martlet::scheduler& pool) {

@@ -30,7 +30,7 @@ scheduler_options simulated(simulation_options how);
 /// ```cpp
 /// martlet::simulation sim(42);
 /// sim.block_on(transfer_between_accounts());
-/// std::cout << sim.elapsed() << ", schedule " << sim.taken().text();
+/// std::cout << sim.elapsed().count() << " ns, schedule " << sim.taken().text();
 /// ```
 ///
 /// Tasklets run while the thread waits: in `block_on`, `run_here` and `shutdown`, in `await` of anything that takes time (a
@@ -40,8 +40,7 @@ scheduler_options simulated(simulation_options how);
 /// run, as do addresses, other threads and input from outside.
 ///
 /// Threads   the one that made it, which has one at a time; from others, and for guests, `misuse`, as for sockets without a
-///           `net::simulated_network`. A thread that
-///           makes a simulated tasklet ready stops the program.
+///           `net::simulated_network`. A thread that makes a simulated tasklet ready stops the program.
 /// Cost      about 100 ns a turn, and 40 us to make one (Zen 4).
 class simulation : public scheduler {
  public:
