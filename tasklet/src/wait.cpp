@@ -196,28 +196,30 @@ namespace {
   hand_off(waited, here);
 }
 
+[[gnu::always_inline]] inline void finish_well(tasklet& who) noexcept {
+  who.lock_.lock();
+  who.is_detached_ ? finish_detached(who) : finish_joinable(who);
+}
+
 [[gnu::noinline]] void finish_root_slowly(tasklet& who, const std::exception_ptr* error) noexcept {
   if (who.has_extras_) {
     drop_extras(who);
   }
   if (error != nullptr) {
     finish_failed_root(who, *error);
-    return;
+  } else {
+    finish_well(who);
   }
-  who.lock_.lock();
-  who.is_detached_ ? finish_detached(who) : finish_joinable(who);
 }
 
 }  // namespace
 
 // The common ways end in jumps, each to a function that saves no more registers than it needs.
 void finish_root(tasklet* who, const std::exception_ptr* error) noexcept {
-  if (error != nullptr || who->has_extras_ || !who->lock_.try_lock()) [[unlikely]] {
+  if (error != nullptr || who->has_extras_) [[unlikely]] {
     finish_root_slowly(*who, error);
-  } else if (who->is_detached_) {
-    finish_detached(*who);
   } else {
-    finish_joinable(*who);
+    finish_well(*who);
   }
 }
 

@@ -89,7 +89,6 @@ class [[nodiscard("await it")]] join_operation final : public wait_for_end<join_
   explicit join_operation(outcome<T>& child) noexcept : wait_for_end<join_operation<T>>(child) {}
 
   T result() {
-    this->child_->owes_error_ = false;
     this->child_->joiner_ = this->child_;
     return static_cast<outcome<T>*>(this->child_)->take();
   }

@@ -47,9 +47,10 @@ class outcome : public tasklet {
   const std::exception_ptr& error() const noexcept { return error_; }
 
   /// Returns   the value, moved out.
-  /// Throws    what the tasklet threw.
+  /// Throws    what the tasklet threw, which it no longer owes to anybody.
   T take() {
-    if (has_ == has::error) {
+    if (has_ == has::error) [[unlikely]] {
+      owes_error_ = false;
       std::rethrow_exception(error_);
     }
     if constexpr (std::is_reference_v<T>) {
@@ -80,7 +81,8 @@ class outcome<void> : public tasklet {
   const std::exception_ptr& error() const noexcept { return error_; }
 
   void take() {
-    if (error_ != nullptr) {
+    if (error_ != nullptr) [[unlikely]] {
+      owes_error_ = false;
       std::rethrow_exception(error_);
     }
   }
