@@ -65,6 +65,9 @@ void stealing::begin_finding(worker& w) noexcept {
 
 void stealing::end_finding(worker& w, tasklet* who) noexcept {
   w.is_finding_ = false;
+  if (w.naps_) {
+    give_up_watch(w);
+  }
   idle_.fetch_sub(1, base::relaxed);  // [sleep.watch] `keep_watch` looks at it again, seq_cst
   if (w.has_search_) {
     end_search(w);
@@ -82,7 +85,13 @@ base::instant stealing::lie_down(worker& w) {
   if (w.is_guest_ && needs_watcher(w)) {
     wake_one(&w);  // better than to rely on an event loop
   }
-  w.naps_ = !is_alone_ && (w.idle_naps_ != 0 || somebody_works()) && take_watch(w);
+  // The watch is kept from nap to nap: who queued something between two of them would wake a sleeper for it.
+  const bool is_watch_wanted = !is_alone_ && (w.idle_naps_ != 0 || somebody_works());
+  if (!w.naps_) {
+    w.naps_ = is_watch_wanted && take_watch(w);
+  } else if (!is_watch_wanted) {
+    give_up_watch(w);
+  }
   w.sleep_.store(w.is_guest_ ? worker::sleep_state::outside
                  : w.naps_   ? worker::sleep_state::napping
                              : worker::sleep_state::asleep,
@@ -123,7 +132,9 @@ tasklet* stealing::get_up(worker& w) {
     if (who == nullptr) {
       who = watch(w);
     }
-    give_up_watch(w);
+    if (w.is_guest_) {
+      give_up_watch(w);  // there may be a worker by now that takes it
+    }
     const bool is_needed = somebody_works();
     w.idle_naps_ = is_needed ? most_idle_naps : w.idle_naps_ - (w.idle_naps_ != 0 ? 1 : 0);
     w.nap_ = std::min(2 * w.nap_, is_needed ? longest_watch : longest_nap);

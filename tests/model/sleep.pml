@@ -142,7 +142,7 @@ inline sees_work() {
 active [WORKERS] proctype worker() {
   byte me = _pid;
   byte i, idle_naps;
-  bool won, see, who, has_search, is_first, naps;
+  bool won, see, who, has_search, is_first, naps, is_watch_wanted;
   mtype seen = awake;
 
 next_one:
@@ -224,12 +224,14 @@ searched:
   :: who -> goto found
   :: else
   fi;
-  atomic { naps = (idle_naps > 0 || idle < WORKERS) };  // somebody_works
+  atomic { is_watch_wanted = (idle_naps > 0 || idle < WORKERS) };  // somebody_works
   atomic {
     if
-    :: naps && !nappers -> nappers = 1
-    :: else -> naps = false
-    fi
+    :: is_watch_wanted && !naps && !nappers -> nappers = 1; naps = true
+    :: !is_watch_wanted && naps -> nappers = 0; naps = false
+    :: else
+    fi;
+    is_watch_wanted = false
   };
 #ifdef WITHOUT_SECOND_LOOK
   sees_work();
@@ -275,7 +277,6 @@ end_asleep:
        fi
      };
 #endif
-     atomic { nappers = 0; naps = false };
      atomic {
        if
        :: idle < WORKERS -> idle_naps = IDLE_NAPS
@@ -290,7 +291,8 @@ end_asleep:
   :: else
   fi;
 found:
-  atomic { idle--; idle_naps = 0; naps = false; is_first = false };
+  atomic { if :: naps -> nappers = 0; naps = false :: else fi };  // after `search` too, which a woken watcher goes through
+  atomic { idle--; idle_naps = 0; is_first = false };
   if
   :: has_search ->
      atomic { searching = 0; has_search = false };
