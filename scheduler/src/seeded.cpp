@@ -250,12 +250,14 @@ bool seeded::sleep(const base::futex_word& word, std::uint32_t expected, base::i
 
 void seeded::refuse_endless_sleep() {
   const std::exception_ptr why = why_stuck_;
-  if (is_explored_) {
+  if (ends_before_telling_) {
     const std::exception_ptr broken = broken_;
+    const std::uint64_t hash = hash_;
     const phase before = phase_;
     const std::size_t choices = taken_.choices.size();
     end_all();
     taken_.choices.resize(choices);  // the failure came first
+    hash_ = hash;
     phase_ = before;
     broken_ = broken;
   }
@@ -444,7 +446,7 @@ void seeded::drain() noexcept {
   }
   if (!end_all()) {
     base::fatal("a simulation was destroyed, and its tasklets do not end though they are cancelled; ",
-                text_of(why_stuck_), is_explored_ ? "its schedule was " + taken_.text() : std::string());
+                text_of(why_stuck_), ends_before_telling_ ? "its schedule was " + taken_.text() : std::string());
   }
   if (has_started_ && options_.on_worker_stop) {
     const inside here(*this);

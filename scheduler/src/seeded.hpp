@@ -54,8 +54,8 @@ class seeded final : public run_queue, private failure_listener, private base::v
   bool end_all() noexcept;
 
   /// Says that it is one of many tries: when its thread can wait no longer, all tasklets end before the program hears of it.
-  /// They use what the program has made, and leaves behind when it hears.
-  void explore() noexcept { is_explored_ = true; }
+  /// They use what the program has made, and leaves behind when it hears. So it is for what runs a recorded schedule once more.
+  void explore() noexcept { ends_before_telling_ = true; }
 
   // ---- a run queue
 
@@ -138,7 +138,7 @@ class seeded final : public run_queue, private failure_listener, private base::v
   std::uint64_t hash_ = 0xcbf29ce484222325U;
   schedule taken_;
   std::exception_ptr why_stuck_;  // of the last sleep that would have been endless
-  bool is_explored_ = false;
+  bool ends_before_telling_ = how_.order == strategy::replay || how_.order == strategy::follow;
   std::exception_ptr broken_;  // why nothing is run any more: the schedule does not fit, or has no end
 
   std::uint64_t last_number_ = 0;

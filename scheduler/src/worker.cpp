@@ -20,9 +20,8 @@ worker::worker(executor& pool, const base::atomic<std::uint32_t>& idle, bool alo
 
 // Inside the lock, with nothing offered: what is left when the owner has taken something for itself.
 void worker::offer_rest() noexcept {
-  if (const std::size_t left = private_size(); left != 0) {
-    offer(left - left / 2);
-  }
+  const std::size_t left = private_size();
+  offer(left - left / 2);
 }
 
 // What we offered and nobody took, then what there was no memory for, then what must run here.
@@ -67,10 +66,7 @@ void worker::offer(std::size_t count) noexcept {
   offered_at_ = base::cycles();
 }
 
-bool worker::offer_some() noexcept {
-  if (private_size() < 2 || !shared_.empty()) {
-    return false;
-  }
+bool worker::offer_half() noexcept {
   queues_.enter();
   const std::size_t there = private_size();  // a borrower may have been here
   if (there >= 2) {

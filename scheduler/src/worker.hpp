@@ -60,7 +60,7 @@ class alignas(128) worker final : public host {
   /// Offers the older half of what is private, when there are at least two and nothing is offered yet.
   ///
   /// Returns   whether something new is offered.
-  bool offer_some() noexcept;
+  bool offer_some() noexcept { return private_size() >= 2 && shared_.empty() && offer_half(); }
 
   /// Takes all that is here, for a thread that leaves.
   tasklet* take_any() noexcept;
@@ -156,6 +156,7 @@ class alignas(128) worker final : public host {
 
   tasklet* pop_oldest() noexcept { return !fresh_.empty() ? fresh_.pop_front() : woken_.pop_front(); }
   void offer(std::size_t count) noexcept;
+  bool offer_half() noexcept;
   void offer_rest() noexcept;
   tasklet* take_last_resort() noexcept;
 
@@ -242,7 +243,7 @@ inline tasklet* worker::rotate(tasklet* who) noexcept {
     who = woken_.pop_front();
     only_woken_ = pinned_.empty() && aside_.empty();
   }
-  if (who != nullptr && idle_.load(base::relaxed) != 0 && !is_alone_ && shared_.empty()) [[unlikely]] {
+  if (who != nullptr && idle_.load(base::relaxed) != 0 && !is_alone_ && shared_.empty() && private_size() != 0) [[unlikely]] {
     offer_rest();
   }
   queues_.leave();

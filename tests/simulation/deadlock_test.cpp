@@ -73,6 +73,26 @@ TEST_SUITE("deadlock") {
     CHECK(found < 90);
   }
 
+  TEST_CASE("what explore has found is seen again, though the program's own locks end first") {
+    const auto crosswise = [](simulation& sim) {
+      martlet::mutex first;
+      martlet::mutex second;
+      const auto take_both = [](martlet::mutex& one, martlet::mutex& other) -> task<> {
+        const auto outer = co_await one.acquire();
+        const auto inner = co_await other.acquire();
+      };
+      auto one = sim.spawn(take_both(first, second));
+      auto other = sim.spawn(take_both(second, first));
+      sim.block_on(std::move(one));
+      sim.block_on(std::move(other));
+    };
+    const auto found = martlet::explore(crosswise, {.schedules = 100});
+    REQUIRE(found.failed);
+    simulation again(found.failed->shrunk);
+    CHECK(says(deadlock_in([&] { crosswise(again); }), "waits for mutex #1"));
+    CHECK(again.taken().text() == found.failed->shrunk.text());
+  }
+
   TEST_CASE("each kind of wait is called by its name") {
     channel<int> silent;
     martlet::event never_set;
