@@ -91,12 +91,12 @@ template <class Op>
 
 template <class Op>
 void wait_in_fiber(host* here, Op& op) {
-  tasklet* self = here->current_.load(base::relaxed);
+  const waiter self(here->current_.load(base::relaxed));
   look_for_held_locks<Op>(self);
   if constexpr (yields_first<Op>) {
     if (--here->budget_ < 0) {
       yield_fiber(*here);
-      here = self->at();
+      here = self.root->at();
     }
     if (op.prepare(self)) {
       leave_fiber(*here, &op, [](void* operation) { return static_cast<Op*>(operation)->publish(); });
