@@ -63,6 +63,12 @@ class run_queue : public executor {
   /// Cancels every tasklet, waits until all have ended, and ends the threads.
   virtual void drain() noexcept = 0;
 
+  /// Say that a scope object has its first child, and that it has none any more. What ends with its tasklet needs no telling.
+  ///
+  /// Threads   that which begins, and which ends, the child.
+  virtual void scope_filled() noexcept {}
+  virtual void scope_emptied() noexcept {}
+
   /// Returns   a host that a new tasklet may name before it has run anywhere.
   virtual host& some_host() noexcept = 0;
 

@@ -43,8 +43,8 @@ scope::scope(detail::run_queue* queue, deadline own, detail::scope_kind what)
   if (detail::host* here = detail::current_host(); here != nullptr && queue_ == nullptr) {
     queue_ = static_cast<detail::run_queue*>(here->executor_);
   }
-  const bool encloses = kind_ == detail::scope_kind::encloses_body && owner_ != nullptr;
-  if (encloses) {
+  tells_of_first_child_ = !is_inside_owner();
+  if (is_inside_owner()) {
     reach_ = static_cast<std::uint16_t>(1 + detail::cancel::shields_in(owner_->cancel_.load(base::relaxed)));
   }
   is_limited_outside_ = limit_ <= own.at();
@@ -52,17 +52,21 @@ scope::scope(detail::run_queue* queue, deadline own, detail::scope_kind what)
   if (limit_ != base::never && limit_ <= base::now()) {
     deadline_came();
   } else if (limit_ != base::never) {
-    if (queue_ == nullptr) {
-      throw misuse(
-          "scope: this thread runs no tasklets; give the scope the martlet::scheduler that its children run on");
-    }
+    require_scheduler();
     queue_->require_own_process("scope");
     watch_ = std::make_unique<detail::deadline_watch>(*this, limit_, *queue_);
   }
-  if (encloses) {
+  if (is_inside_owner()) {
     link_at_ = &detail::owner_link_of(*owner_);
     outer_link_ = std::exchange(*link_at_,
                                 reinterpret_cast<std::uintptr_t>(static_cast<scope_base*>(this)) | detail::inside_mark);
+  }
+}
+
+void scope::require_scheduler() const {
+  if (queue_ == nullptr) {
+    throw misuse(
+        "scope: it was made on a thread that runs no tasklets; give it the martlet::scheduler that its children run on");
   }
 }
 
@@ -155,6 +159,9 @@ detail::membership* scope::take_place() noexcept {
 // Under the lock, which it lets go of.
 inline std::uintptr_t scope::seat(detail::membership& place, detail::tasklet& who) noexcept {
   ++open_;
+  if (std::exchange(tells_of_first_child_, false)) [[unlikely]] {
+    queue_->scope_filled();
+  }
   place.who.store(reinterpret_cast<std::uintptr_t>(&who), base::release);  // [member.enter]
   const bool is_told = children_are_told_ || (owner_ != nullptr && owner_->is_cancelled());
   lock_.unlock();
@@ -168,6 +175,7 @@ inline std::uintptr_t scope::seat(detail::membership& place, detail::tasklet& wh
 detail::membership* scope::enlarge_roster() {
   const std::uint32_t length = roster_.next_length();
   lock_.unlock();
+  require_scheduler();
   detail::roster::block* more = detail::roster::make_row(*this, length);
   lock_.lock();
   detail::membership* place = take_place();
@@ -233,6 +241,9 @@ void scope::one_ended(detail::host& here) noexcept {
 
 // As one_ended.
 [[gnu::noinline]] void scope::all_have_ended(detail::host& here) noexcept {
+  if (!is_inside_owner() && !std::exchange(tells_of_first_child_, true)) {
+    queue_->scope_emptied();
+  }
   detail::tasklet* waiting = nullptr;
   // One that was completed stays until it has run; another child may have been spawned, and have ended, meanwhile.
   if (waiter_ != nullptr && waiter_->owner != nullptr && detail::claim(waiter_->owner, *this)) {
@@ -260,7 +271,7 @@ void scope::stop(whom to_stop) noexcept {
   bool tells_children = false;
   {
     const std::lock_guard guard(lock_);
-    if (to_stop == whom::all && kind_ == detail::scope_kind::encloses_body && owner_ != nullptr) {
+    if (to_stop == whom::all && is_inside_owner()) {
       tells_owner = !is_stopped_.exchange(true, base::acq_rel);
     }
     tells_children = !std::exchange(children_are_told_, true);

@@ -194,6 +194,21 @@ void stealing::spawn_from_outside(tasklet* who) {
   inject(who);
 }
 
+void stealing::scope_filled() noexcept {
+  if (host* here = current_host(); here != nullptr && here->executor_ == this) {
+    worker::count(static_cast<worker*>(here)->count_.scopes_filled);
+  } else {
+    foreign_filled_.fetch_add(1, base::relaxed);
+  }
+}
+
+// Tasklets end on workers; but for one that comes when all is over, and nobody counts any more.
+void stealing::scope_emptied() noexcept {
+  if (host* here = current_host(); here != nullptr && here->executor_ == this) {
+    worker::count(static_cast<worker*>(here)->count_.scopes_emptied);
+  }
+}
+
 inline void stealing::begin_life(tasklet* who, host* here) {
   who->word_.store(tasklet::bits(tag::runnable),
                    base::release);  // [word.spawn] [end.look] the record, for whoever walks the slabs

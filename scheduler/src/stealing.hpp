@@ -61,6 +61,8 @@ class stealing : public run_queue, private failure_listener {
   void wake_one(worker* waker) noexcept;
 
   bool is_alone() const noexcept { return is_alone_; }
+  void scope_filled() noexcept override;
+  void scope_emptied() noexcept override;
   host& some_host() noexcept override { return *workers_.front(); }
   void look_at_timers_of(host& keeper) noexcept override;
 
@@ -148,10 +150,8 @@ class stealing : public run_queue, private failure_listener {
   void for_each_alive(Visit visit, Then then);
   void cancel_all() noexcept;
   std::vector<survivor> survivors();
-  bool nobody_alive() noexcept;
   bool all_ended() const noexcept;
   bool seems_over() noexcept;
-  std::uint64_t turns() const noexcept;
   void go_to(phase next) noexcept;
   void start_thread(worker& w);
   void man_left_workers();
@@ -189,6 +189,7 @@ class stealing : public run_queue, private failure_listener {
   base::atomic<std::uint64_t> not_before_{0};  // in cycles: stealing does not pay until then
   base::atomic<std::uint32_t> visitors_{0};    // threads of others that are handing work in
   base::atomic<std::uint64_t> foreign_spawned_{0};
+  base::atomic<std::uint64_t> foreign_filled_{0};  // scopes
   base::atomic<std::uint64_t> foreign_wakes_{0};
   base::futex_word changed_{0};             // raised when a worker leaves
   std::mutex ending_;                       // held by whoever starts or joins threads for the end

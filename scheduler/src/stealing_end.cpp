@@ -189,50 +189,26 @@ std::vector<survivor> stealing::survivors() {
   return all;
 }
 
-bool stealing::nobody_alive() noexcept {
-  bool found = false;
-  for_each_alive(
-      [&found](const tasklet&) {
-        found = true;
-        return attempt::done;
-      },
-      [] {});
-  return !found;
-}
-
-// Whether all have ended that were spawned outside of any scope.
+// Whether nobody is alive: neither one that was spawned outside of any scope, nor a child of a scope object. All others are
+// children of these, or theirs, in scopes that end before their parent does.
 bool stealing::all_ended() const noexcept {
   // A tasklet is counted as spawned before it can end, so ends first: equal sums mean that nobody was alive between.
   std::uint64_t ended = 0;
   std::uint64_t spawned = 0;
   for (const auto& w : workers_) {
-    ended += w->count_.ended.load(base::acquire);  // [count.end]
+    ended += worker::counted(w->count_.ended) + worker::counted(w->count_.scopes_emptied);
   }
-  spawned = foreign_spawned_.load(base::relaxed);
+  spawned = foreign_spawned_.load(base::relaxed) + foreign_filled_.load(base::relaxed);
   for (const auto& w : workers_) {
-    spawned += w->count_.spawned.load(base::relaxed);
+    spawned += w->count_.spawned.load(base::relaxed) + w->count_.scopes_filled.load(base::relaxed);
   }
   return ended == spawned;
 }
 
-// How often a tasklet was given its turn.
-std::uint64_t stealing::turns() const noexcept {
-  std::uint64_t sum = 0;
-  for (const auto& w : workers_) {
-    sum += w->ticks_.load(base::acquire);
-  }
-  return sum;
-}
-
 // Whether nothing is there that has to end, and nobody is about to bring more: who comes from outside is counted as a visitor
-// before he looks at the phase, and until what he brought can be found. A walk may miss one that was spawned behind its back
-// by one that has ended when the walk comes to it; if nobody got a turn meanwhile, a second walk finds that one.
+// before he looks at the phase, and until what he brought can be found.
 bool stealing::seems_over() noexcept {
-  if (visitors_.load(base::seq_cst) != 0 || !all_ended()) {  // [visitor.come]
-    return false;
-  }
-  const std::uint64_t before = turns();
-  return nobody_alive() && nobody_alive() && turns() == before;
+  return visitors_.load(base::seq_cst) == 0 && all_ended();  // [visitor.come]
 }
 
 // ---- the end
@@ -290,12 +266,9 @@ bool stealing::wait_for_end(base::instant deadline) {
   const auto own = std::find_if(workers_.begin(), workers_.end(), [](const auto& w) {
     return w->guest_thread_.load(base::relaxed) == std::this_thread::get_id();
   });
-  constexpr base::instant longest_look =
-      20'000'000;  // who is in a scope of a plain thread is found by walking the slabs
   base::instant pause = shortest_nap;
   for (;;) {
-    const bool is_nearly_over = all_ended();
-    if (is_nearly_over && seems_over()) {
+    if (seems_over()) {
       return true;
     }
     man_left_workers();  // a lent thread may have left just now
@@ -303,7 +276,7 @@ bool stealing::wait_for_end(base::instant deadline) {
     if (now >= deadline) {
       return false;
     }
-    pause = std::min(2 * pause, is_nearly_over ? longest_look : longest_nap);
+    pause = std::min(2 * pause, longest_nap);
     if (own == workers_.end()) {
       base::futex_wait(changed_, changed_.load(base::relaxed), std::min(deadline, now + pause));
     } else if (!(*own)->seat_->poll({})) {  // nobody else may be there to run them

@@ -40,6 +40,11 @@ class alignas(128) worker final : public host {
     counter.store(counter.load(base::relaxed) + more, base::release);  // [count.end] only the owner adds
   }
 
+  // What was done before it was counted is known to whoever reads the count.
+  static std::uint64_t counted(const base::atomic<std::uint64_t>& counter) noexcept {
+    return counter.load(base::acquire);  // [count.end]
+  }
+
   // ---- for the owner
 
   void put_next(tasklet* who) noexcept;   // into the slot
@@ -121,6 +126,7 @@ class alignas(128) worker final : public host {
   // Counted by the owner with plain additions; others sum them up.
   struct counters {
     base::atomic<std::uint64_t> spawned{0}, ended{0}, stolen{0}, borrowed{0}, sleeps{0}, naps{0}, wakes{0};
+    base::atomic<std::uint64_t> scopes_filled{0}, scopes_emptied{0};
   } count_;
 
   // Of one that has nothing to do.

@@ -490,6 +490,15 @@ TEST_SUITE("scope") {
     here.join();
   }
 
+  TEST_CASE("one that was made without a scheduler, on a thread that has none, takes no children from others either") {
+    martlet::scope none;
+    martlet::scheduler pool(1);
+    pool.block_on(pool.spawn([&] {
+      CHECK_THROWS_WITH_AS(none.spawn([] {}), doctest::Contains("give it the martlet::scheduler"), martlet::misuse);
+    }));
+    CHECK(none.size() == 0);
+  }
+
   TEST_CASE("others may cancel it and spawn into it while it is joined") {
     scheduler pool(2);
     const int rounds = scaled(500);

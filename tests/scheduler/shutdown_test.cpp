@@ -3,6 +3,7 @@
 #include <array>
 #include <chrono>
 #include <coroutine>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -232,6 +233,38 @@ TEST_SUITE("shutdown") {
     try {
       group.join();
     } catch (...) {}
+  }
+
+  TEST_CASE("it waits for the children of a scope that its tasklet has left behind") {
+    std::unique_ptr<martlet::scope> left;
+    counter ended{0};
+    scheduler pool(2);
+    pool.block_on(pool.spawn([&] {
+      left = std::make_unique<martlet::scope>();
+      for (int i = 0; i < 3; ++i) {
+        left->spawn([](counter& n) -> task<> {
+          co_await martlet::sleep_for(20ms);
+          ++n;
+        }(ended));
+      }
+    }));
+    CHECK(pool.shutdown(1h).is_complete());
+    CHECK(ended == 3);
+  }
+
+  TEST_CASE("it does not wait for a scope that has no children any more") {
+    counter ended{0};
+    scheduler pool(2);
+    martlet::scope group(pool);
+    for (int i = 0; i < 3; ++i) {
+      group.spawn([](counter& n) -> task<> {
+        ++n;
+        co_return;
+      }(ended));
+      group.join();
+    }
+    CHECK(pool.shutdown(1h).is_complete());
+    CHECK(ended == 3);
   }
 
   TEST_CASE("it reports a tasklet that refuses to stop, and the scheduler's end waits for it") {

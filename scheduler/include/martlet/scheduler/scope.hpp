@@ -162,6 +162,9 @@ class scope final : private detail::scope_base, private detail::wait_core {
   base::instant limit() const noexcept override { return limit_; }
 
   std::uintptr_t child_began_slowly(detail::tasklet& who);
+  // Whether it ends before its tasklet can.
+  bool is_inside_owner() const noexcept { return kind_ == detail::scope_kind::encloses_body && owner_ != nullptr; }
+  void require_scheduler() const;
   std::uintptr_t seat(detail::membership& place, detail::tasklet& who) noexcept;
   detail::membership* take_place() noexcept;
   detail::membership* enlarge_roster();
@@ -188,6 +191,7 @@ class scope final : private detail::scope_base, private detail::wait_core {
   bool somebody_stopped_ = false;     // a child ended as cancelled
   bool deadline_has_passed_ = false;  // its own, while something was inside
   bool outer_has_passed_ = false;     // the same of one around it
+  bool tells_of_first_child_ = false;  // the scheduler; one that encloses a body never does
   std::size_t open_ = 0;
   detail::tasklet* owner_;  // whose scope it is; null: a plain thread's
   detail::roster roster_;
