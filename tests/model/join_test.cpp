@@ -166,10 +166,10 @@ void held() {
 TEST_SUITE("join") {
   TEST_CASE("a child ends once, and whoever waits for it goes on with its result") {
     check({
-        {"one that joins, a child", joined, 67},
-        {"one that gives its handle up, a child", given_up, 25},
-        {"one that looks, a child", looked_at, 26},
-        {"a child, one that holds it by its place", held, 33},
+        {"one that joins, a child", joined, 27},
+        {"one that gives its handle up, a child", given_up, 20},
+        {"one that looks, a child", looked_at, 21},
+        {"a child, one that holds it by its place", held, 18},
         {"one that joins, a child, a canceller", joined_or_cancelled, 0},
     });
   }
