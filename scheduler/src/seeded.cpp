@@ -253,11 +253,13 @@ void seeded::refuse_endless_sleep() {
   if (ends_before_telling_) {
     const std::exception_ptr broken = broken_;
     const std::uint64_t hash = hash_;
+    const std::uint64_t step = step_;
     const phase before = phase_;
     const std::size_t choices = taken_.choices.size();
     end_all();
     taken_.choices.resize(choices);  // the failure came first
     hash_ = hash;
+    step_ = step;
     phase_ = before;
     broken_ = broken;
   }

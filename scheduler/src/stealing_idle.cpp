@@ -68,7 +68,8 @@ void stealing::end_finding(worker& w, tasklet* who) noexcept {
   if (w.naps_) {
     give_up_watch(w);
   }
-  idle_.fetch_sub(1, base::relaxed);  // [sleep.watch] `keep_watch` looks at it again, seq_cst
+  // Who finds that somebody works has to find the watch given up. `keep_watch` looks at it again, seq_cst.
+  idle_.fetch_sub(1, base::release);  // [sleep.watch]
   if (w.has_search_) {
     end_search(w);
   }
@@ -132,8 +133,8 @@ tasklet* stealing::get_up(worker& w) {
     if (who == nullptr) {
       who = watch(w);
     }
-    if (w.is_guest_) {
-      give_up_watch(w);  // there may be a worker by now that takes it
+    if (w.is_guest_ || w.has_search_) {
+      give_up_watch(w);  // there may be a worker by now that takes it; who searches looks at what is offered only
     }
     const bool is_needed = somebody_works();
     w.idle_naps_ = is_needed ? most_idle_naps : w.idle_naps_ - (w.idle_naps_ != 0 ? 1 : 0);
@@ -186,7 +187,8 @@ bool stealing::needs_watcher(const worker& w) const noexcept {
   if (is_alone_ || !somebody_works()) {
     return false;
   }
-  const std::uint32_t watching = napping_.load(base::seq_cst);  // [sleep.watch]
+  // Seen through `idle_`, which is lowered after the watch was given up ([sleep.watch]).
+  const std::uint32_t watching = napping_.load(base::relaxed);
   return watching == nobody || (watching == a_guest && !w.is_guest_);
 }
 

@@ -249,7 +249,8 @@ inline tasklet* worker::rotate(tasklet* who) noexcept {
     who = woken_.pop_front();
     only_woken_ = pinned_.empty() && aside_.empty();
   }
-  if (who != nullptr && idle_.load(base::relaxed) != 0 && !is_alone_ && shared_.empty() && private_size() != 0) [[unlikely]] {
+  if (who != nullptr && idle_.load(base::relaxed) != 0 && !is_alone_ && shared_.empty() && private_size() != 0)
+      [[unlikely]] {
     offer_rest();
   }
   queues_.leave();

@@ -279,6 +279,12 @@ end_asleep:
 #endif
      atomic {
        if
+       :: has_search -> nappers = 0; naps = false
+       :: else
+       fi
+     };
+     atomic {
+       if
        :: idle < WORKERS -> idle_naps = IDLE_NAPS
        :: idle == WORKERS && idle_naps > 0 -> idle_naps--
        :: else

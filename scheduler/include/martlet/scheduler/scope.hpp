@@ -187,10 +187,10 @@ class scope final : private detail::scope_base, private detail::wait_core {
 
   // What each begin and end of a child touches stands together, right behind the lock: two workers pass it to and fro.
   // These under the lock, as those at the end; the owner never changes.
-  bool children_are_told_ = false;    // to stop
-  bool somebody_stopped_ = false;     // a child ended as cancelled
-  bool deadline_has_passed_ = false;  // its own, while something was inside
-  bool outer_has_passed_ = false;     // the same of one around it
+  bool children_are_told_ = false;     // to stop
+  bool somebody_stopped_ = false;      // a child ended as cancelled
+  bool deadline_has_passed_ = false;   // its own, while something was inside
+  bool outer_has_passed_ = false;      // the same of one around it
   bool tells_of_first_child_ = false;  // the scheduler; one that encloses a body never does
   std::size_t open_ = 0;
   detail::tasklet* owner_;  // whose scope it is; null: a plain thread's

@@ -47,7 +47,7 @@ class simulation : public scheduler {
   explicit simulation(std::uint64_t seed) : simulation(simulation_options{.seed = seed}) {}
 
   /// Runs a recorded schedule once more. In a deadlock, and after too many turns, the tasklets are cancelled and end before
-  /// the program hears of it, as in `explore`.
+  /// the program hears of it, as in `explore`: what it does after that is not repeated.
   explicit simulation(const schedule& recorded)
       : simulation(simulation_options{.order = strategy::replay, .recorded = recorded}) {}
 
