@@ -91,6 +91,9 @@ bool select_wait::prepare(waiter who) {
   }
   for (select_case& c : cases_) {
     c.node->owner = who.leaf;
+    if (c.core == root) [[unlikely]] {
+      refuse_join_of_itself();
+    }
     if (c.core != nullptr) {
       c.link(c.node);
     }

@@ -15,7 +15,6 @@ namespace martlet::detail {
 namespace {
 
 constexpr int budget = 128;               // waits that may succeed at once before a tasklet yields
-constexpr std::uint64_t young_us = 20;    // what is offered for less than this wakes nobody
 constexpr std::uint64_t poll_us = 50;     // between two looks at the driver of a busy worker
 constexpr std::uint64_t probe_us = 1000;  // between two probes of a busy worker's queues
 constexpr std::uint64_t short_us = 100;   // a wait in queues that need not be measured
@@ -476,9 +475,9 @@ tasklet* stealing::look_around(worker& w) {
     attend_orphans(w);
     probe_queue(w, now, passed, turns);
   }
-  if (w.offered_at_ != 0 && now - w.offered_at_ > young_us * cycles_per_us_) {
+  if (w.offered_at_.load(base::relaxed) != 0 && !offers_young(w, now)) {
     // Offered and still there: worth a wake, unless thieves found our tasks too small lately.
-    w.offered_at_ = 0;
+    w.offered_at_.store(0, base::relaxed);
     if (somebody_idle() && !w.shared_.empty() && now >= not_before_.load(base::relaxed)) {
       wake_one(&w);
     }

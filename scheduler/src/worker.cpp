@@ -63,7 +63,7 @@ tasklet* worker::take_any() noexcept {
 void worker::offer(std::size_t count) noexcept {
   count = std::min<std::size_t>(count, offer_cap);
   shared_.offer(static_cast<std::uint32_t>(count), [this] { return pop_oldest(); });
-  offered_at_ = base::cycles();
+  offered_at_.store(base::cycles(), base::relaxed);  // a hint
 }
 
 bool worker::offer_half() noexcept {

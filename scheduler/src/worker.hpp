@@ -121,7 +121,7 @@ class alignas(128) worker final : public host {
   std::uint32_t until_look_ = 64;
   std::uint64_t last_look_ = 0;   // in cycles
   std::uint64_t last_poll_ = 0;   // in cycles
-  std::uint64_t offered_at_ = 0;  // in cycles; 0: nothing is offered, or somebody was woken for it
+  base::atomic<std::uint64_t> offered_at_{0};  // in cycles; 0: nothing is offered, or somebody was woken for it
 
   // Counted by the owner with plain additions; others sum them up.
   struct counters {
@@ -233,7 +233,10 @@ inline tasklet* worker::rotate(tasklet* who) noexcept {
   }
   queues_.enter();
   if (tasklet* who = slot_.load(base::relaxed); who != nullptr) {
-    if (++slot_runs_ < slot_cap || private_size() == 0) [[likely]] {
+    if (++slot_runs_ >= slot_cap && private_size() == 0) [[unlikely]] {
+      slot_runs_ = 0;  // nobody waited for this turn
+    }
+    if (slot_runs_ < slot_cap) [[likely]] {
       slot_.store(nullptr, base::relaxed);
       queues_.leave();
       return who;

@@ -111,7 +111,7 @@ frame_pool::slab* frame_pool::map_slab(std::size_t index) {
   s->first = memory + sizeof(slab);
   s->index = index;
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  s->granule = static_cast<std::uint32_t>((bytes / 64 + page - 1) / page * page);
+  s->granule = static_cast<std::uint32_t>(std::bit_width(std::max(bytes / 64, page) - 1));
   s->is_dropped = ~std::uint64_t{0};
   s->capacity = static_cast<std::uint32_t>((bytes - sizeof(slab)) / size);
   s->free = s->capacity;
@@ -186,65 +186,87 @@ void frame_pool::unlist(depot& d, slab* s) noexcept {
 
 // Notes that the pages under these bytes are about to be there.
 void frame_pool::slab::touch(const std::byte* from, const std::byte* end) noexcept {
-  const auto first_page = static_cast<std::size_t>(from - begin()) / granule;
-  const auto last_page = static_cast<std::size_t>(end - begin() - 1) / granule;
+  const auto first_page = static_cast<std::size_t>(from - begin()) >> granule;
+  const auto last_page = static_cast<std::size_t>(end - begin() - 1) >> granule;
   is_dropped &= ~(~std::uint64_t{0} >> (63 - last_page) & ~std::uint64_t{0} << first_page);
+}
+
+void frame_pool::provide(std::size_t index, depot& d) {
+  if (d.resident.front != nullptr) [[likely]] {
+    return;
+  }
+  slab* s = d.dropped.front;
+  if (s != nullptr) {
+    d.dropped.remove(s);
+  } else {
+    s = map_slab(index);
+  }
+  enlist(d, s);
+}
+
+// Takes     how many to cut out, not more than are free; where to append them.
+// Returns   where the next is to be appended.
+[[gnu::always_inline]] inline free_slot** frame_pool::cut(depot& d, slab& s, std::uint32_t count, free_slot** end) noexcept {
+  const std::size_t size = frame_class_size(s.index);
+  const std::byte* begin = nullptr;
+  std::uint32_t last = 0;
+  for (std::uint32_t left = count; left != 0;) {
+    std::uint64_t free = s.is_free[s.scanned];  // kept apart: the slots that are written to below could alias it
+    if (free == 0) {
+      ++s.scanned;
+      continue;
+    }
+    for (; left != 0 && free != 0; --left, free &= free - 1) {
+      last = s.scanned * 64 + static_cast<std::uint32_t>(std::countr_zero(free));
+      std::byte* place = s.first + last * size;
+      begin = begin == nullptr ? place : begin;
+      base::unpoison(place, std::min(size, always_readable));
+      __builtin_prefetch(place + 64, 1);  // else each of their owners waits for it, at its next locked operation
+      *end = reinterpret_cast<free_slot*>(place);
+      end = &(*end)->next;
+    }
+    s.is_free[s.scanned] = free;
+  }
+  s.free -= count;
+  d.free -= count;
+  if (s.is_dropped != 0) [[unlikely]] {
+    s.touch(begin, s.first + (last + 1) * size);  // one taken long ago, or by a trim, which will note what it drops
+  }
+  if (last >= s.carved.load(base::relaxed)) {  // only changed under the depot's lock
+    s.carved.store(last + 1, base::relaxed);   // a slot that is found too early reads as free
+  }
+  if (s.free == 0) {
+    unlist(d, &s);
+  }
+  d.least_free = std::min(d.least_free, d.free);
+  return end;
 }
 
 frame_pool::chain frame_pool::take(std::size_t index, std::uint32_t most) {
   base::register_fork_hook(hook);
   depot& d = depots_[index];
-  const std::size_t size = frame_class_size(index);
   const std::lock_guard guard(d.lock);
-  if (d.resident.front == nullptr) {
-    slab* s = d.dropped.front;
-    if (s != nullptr) {
-      d.dropped.remove(s);
-    } else {
-      s = map_slab(index);
-    }
-    enlist(d, s);
-  }
+  provide(index, d);
   chain taken;
   free_slot** end = &taken.first;
   while (taken.length < most && d.resident.front != nullptr) {
     slab& s = *d.resident.front;
     const std::uint32_t count = std::min(most - taken.length, s.free);
-    const std::byte* begin = nullptr;
-    std::uint32_t last = 0;
-    for (std::uint32_t left = count; left != 0;) {
-      std::uint64_t free = s.is_free[s.scanned];  // kept apart: the slots that are written to below could alias it
-      if (free == 0) {
-        ++s.scanned;
-        continue;
-      }
-      for (; left != 0 && free != 0; --left, free &= free - 1) {
-        last = s.scanned * 64 + static_cast<std::uint32_t>(std::countr_zero(free));
-        std::byte* place = s.first + last * size;
-        begin = begin == nullptr ? place : begin;
-        base::unpoison(place, std::min(size, always_readable));
-        __builtin_prefetch(place + 64, 1);  // else each of their owners waits for it, at its next locked operation
-        *end = reinterpret_cast<free_slot*>(place);
-        end = &(*end)->next;
-      }
-      s.is_free[s.scanned] = free;
-    }
+    end = cut(d, s, count, end);
     taken.length += count;
-    s.free -= count;
-    d.free -= count;
-    if (s.is_dropped != 0 && count != 0) [[unlikely]] {
-      s.touch(begin, s.first + (last + 1) * size);  // one taken long ago, or by a trim, which will note what it drops
-    }
-    if (last >= s.carved.load(base::relaxed)) {  // only changed under the depot's lock
-      s.carved.store(last + 1, base::relaxed);   // a slot that is found too early reads as free
-    }
-    if (s.free == 0) {
-      unlist(d, &s);
-    }
   }
-  d.least_free = std::min(d.least_free, d.free);
   *end = nullptr;
   return taken;
+}
+
+free_slot* frame_pool::take_one(std::size_t index) {
+  base::register_fork_hook(hook);
+  depot& d = depots_[index];
+  const std::lock_guard guard(d.lock);
+  provide(index, d);
+  free_slot* one = nullptr;
+  cut(d, *d.resident.front, 1, &one);
+  return one;
 }
 
 void frame_pool::give_back(std::size_t index, free_slot* first) noexcept {
@@ -328,8 +350,8 @@ std::uint64_t frame_pool::drop_pages(slab& s, const bits& mine, std::uint64_t go
   const std::size_t bytes = (head + s.capacity * size + slab_size - 1) / slab_size * slab_size;
   std::uint64_t wanted = 0;
   for (std::size_t g = 0; g < 64; ++g) {
-    const std::size_t low = g * s.granule;
-    const std::size_t high = low + s.granule;
+    const std::size_t low = g << s.granule;
+    const std::size_t high = (g + 1) << s.granule;
     if (low < head || high > bytes || (gone >> g & 1) != 0) {
       continue;
     }
@@ -346,7 +368,7 @@ std::uint64_t frame_pool::drop_pages(slab& s, const bits& mine, std::uint64_t go
     while (end < 64 && (wanted >> end & 1) != 0) {
       ++end;
     }
-    if (end != g && drop_run(s, s.begin() + g * s.granule, s.begin() + end * s.granule)) {
+    if (end != g && drop_run(s, s.begin() + (g << s.granule), s.begin() + (end << s.granule))) {
       for (std::size_t i = g; i < end; ++i) {
         dropped |= std::uint64_t{1} << i;
       }
@@ -424,7 +446,7 @@ void* allocate_frame_elsewhere(std::size_t size) {
     throw std::bad_alloc();
   }
   const std::size_t index = frame_class(size);
-  free_slot* const slot = pool.take(index, 1).first;
+  free_slot* const slot = pool.take_one(index);
   base::unpoison(slot, frame_class_size(index));
   return slot;
 }

@@ -3,12 +3,14 @@
 #include <chrono>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include <doctest/doctest.h>
 
 #include <martlet/channel.hpp>
 #include <martlet/scheduler.hpp>
 
+#include "in_child.hpp"
 #include "thrown_by.hpp"
 
 namespace {
@@ -47,6 +49,29 @@ TEST_SUITE("join") {
     CHECK(await(martlet::select(waits.join(), martlet::sleep_for(1ms))).index() == 1);
     await(go.send(7));
     CHECK(await(waits.join()) == 7);
+  }
+
+  TEST_CASE("of itself it stops the program, in a fiber and as a case of a select too") {
+    const auto join_itself = [](auto join) {
+      return in_child([&] {
+        scheduler pool(1);
+        martlet::handle<> self;
+        martlet::channel<int> is_there;
+        self = pool.spawn([&] {
+          static_cast<void>(await(is_there.receive()));
+          join(self);
+        });
+        await(is_there.send(1));
+        std::this_thread::sleep_for(30s);
+      });
+    };
+    const auto plain = join_itself([](martlet::handle<>& self) { await(self.join()); });
+    CHECK(plain.was_aborted());
+    CHECK(plain.said("a tasklet joined its own handle"));
+    const auto in_select =
+        join_itself([](martlet::handle<>& self) { await(martlet::select(martlet::sleep_for(1h), self.join())); });
+    CHECK(in_select.was_aborted());
+    CHECK(in_select.said("a tasklet joined its own handle"));
   }
 }
 

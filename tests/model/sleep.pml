@@ -240,6 +240,7 @@ searched:
 #ifndef WITHOUT_SECOND_LOOK
   sees_work();
 #endif
+  atomic { if :: naps -> see = false :: skip fi };  // a watcher leaves alone what is offered since a moment ago
 #ifndef WITHOUT_WATCHER_LOOK
   if
   :: atomic { !see && !naps && idle < WORKERS -> skip }; atomic { see = !nappers }  // needs_watcher
@@ -268,7 +269,10 @@ end_asleep:
   take_foreign();
   if
   :: naps ->
-     steal();                                       // watch
+     if
+     :: steal()                                     // watch
+     :: skip
+     fi;
 #if CHILDREN > 0
      atomic {
        if

@@ -82,6 +82,7 @@ class frame_pool {
   /// Throws    std::bad_alloc.
   /// Cost      a lock, and about 2 ns a slot.
   chain take(std::size_t index, std::uint32_t most);
+  free_slot* take_one(std::size_t index);
 
   /// Puts back all slots of a chain.
   ///
@@ -151,7 +152,7 @@ class frame_pool {
     std::uint32_t free;                  // how many bits are set
     std::uint32_t scanned;               // no bit is set in the words before this one
     std::uint32_t reciprocal;            // 2^32 / size, rounded up: exact for what is divided here
-    std::uint32_t granule;               // bytes that one bit of `is_dropped` stands for: a page or more
+    std::uint32_t granule;               // one bit of `is_dropped` stands for 2^granule bytes: a page or more
     std::uint64_t is_dropped;            // these pages are not there, and nothing in them was handed out since
     base::atomic<std::uint32_t> carved;  // slots beyond were never handed out
     base::atomic<base::atomic<extras*>*> extras_of_slots;  // one each; null until one needs it
@@ -186,6 +187,8 @@ class frame_pool {
   static slab* slab_of(free_slot* slot) noexcept {
     return reinterpret_cast<slab*>(reinterpret_cast<std::uintptr_t>(slot) & ~(slab_size - 1));
   }
+  void provide(std::size_t index, depot& d);
+  free_slot** cut(depot& d, slab& s, std::uint32_t count, free_slot** end) noexcept;
   void enlist(depot& d, slab* s) noexcept;
   void unlist(depot& d, slab* s) noexcept;
   static std::uint64_t drop_pages(slab& s, const bits& mine, std::uint64_t gone) noexcept;

@@ -58,6 +58,13 @@ class wait_for_end : public case_operation<Derived> {
  public:
   explicit wait_for_end(tasklet& child) noexcept : child_(&child) {}
 
+  bool prepare(waiter who) {
+    if (who.root == child_) [[unlikely]] {
+      refuse_join_of_itself();
+    }
+    return case_operation<Derived>::prepare(who);
+  }
+
   wait_core& core() noexcept { return *child_; }
   bool try_now(tasklet*&) noexcept {
     const auto now = tasklet::tag_of(child_->word_.load(base::relaxed));  // under the lock that finishes
@@ -66,9 +73,6 @@ class wait_for_end : public case_operation<Derived> {
   void link() noexcept {
     if (child_->joiner_ != nullptr) {
       refuse_second_join();
-    }
-    if (this->owner->root() == child_) [[unlikely]] {
-      refuse_join_of_itself();
     }
     child_->joiner_ = static_cast<wait_node*>(this);
     this->next = this;
