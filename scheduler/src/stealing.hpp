@@ -83,7 +83,7 @@ class stealing : public run_queue, private failure_listener {
   static constexpr std::uint32_t a_worker = 1;
   static constexpr std::uint32_t a_guest = 2;
 
-  static constexpr std::uint64_t young_us = 20;  // what is offered for less than this wakes nobody, nor does a watcher take it
+  static constexpr std::uint64_t young_us = 20;  // an offer younger than this wakes nobody, and no watcher takes it
   static constexpr base::instant shortest_nap = 50'000;
   static constexpr base::instant longest_nap = 1'000'000;
   static constexpr base::instant orphans_look = 5'000'000;  // between two looks at sockets that a lent thread has left

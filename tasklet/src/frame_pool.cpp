@@ -206,7 +206,8 @@ void frame_pool::provide(std::size_t index, depot& d) {
 
 // Takes     how many to cut out, not more than are free; where to append them.
 // Returns   where the next is to be appended.
-[[gnu::always_inline]] inline free_slot** frame_pool::cut(depot& d, slab& s, std::uint32_t count, free_slot** end) noexcept {
+[[gnu::always_inline]] inline free_slot** frame_pool::cut(depot& d, slab& s, std::uint32_t count,
+                                                          free_slot** end) noexcept {
   const std::size_t size = frame_class_size(s.index);
   const std::byte* begin = nullptr;
   std::uint32_t last = 0;
