@@ -75,7 +75,13 @@ exploration explore(const std::function<void(simulation&)>& program, const explo
                                          .seed = found.failed->seed,
                                          .order = found.failed->order,
                                          .found = std::move(found.failed->found),
-                                         .shrunk = std::move(found.failed->shrunk)};
+                                         .shrunk = std::move(found.failed->shrunk),
+                                         .repeats = false};
+    const detail::attempt again = attempt({.seed = result.failed->shrunk.seed,
+                                           .order = strategy::replay,
+                                           .recorded = result.failed->shrunk,
+                                           .most_steps = options.most_steps});
+    result.failed->repeats = again.failure == kind_of(result.failed->error);
     std::fputs((result.text() + '\n').c_str(), stderr);
   }
   return result;
@@ -90,7 +96,11 @@ std::string exploration::text() const {
          detail::name_of(failed->order) + "): " + failed->what +
          "\nTo see it again: martlet::simulation sim(martlet::schedule::parse(\"" + failed->shrunk.text() +
          "\"));  // " + std::to_string(shortest) + (shortest == 1 ? " choice, of " : " choices, of ") +
-         std::to_string(failed->found.choices.size()) + " at first";
+         std::to_string(failed->found.choices.size()) + " at first" +
+         (failed->repeats
+              ? ""
+              : "\nIt did not fail so when it was run once more: what the program does depends on something "
+                "else than its schedule, such as what an earlier run has left");
 }
 
 }  // namespace martlet

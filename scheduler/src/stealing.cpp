@@ -475,9 +475,9 @@ tasklet* stealing::look_around(worker& w) {
     attend_orphans(w);
     probe_queue(w, now, passed, turns);
   }
-  if (w.offered_at_.load(base::relaxed) != 0 && !offers_young(w, now)) {
+  if (w.offered_at_ != 0 && now - w.offered_at_ > young_us * cycles_per_us_) {
     // Offered and still there: worth a wake, unless thieves found our tasks too small lately.
-    w.offered_at_.store(0, base::relaxed);
+    w.offered_at_ = 0;
     if (somebody_idle() && !w.shared_.empty() && now >= not_before_.load(base::relaxed)) {
       wake_one(&w);
     }

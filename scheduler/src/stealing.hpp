@@ -83,7 +83,7 @@ class stealing : public run_queue, private failure_listener {
   static constexpr std::uint32_t a_worker = 1;
   static constexpr std::uint32_t a_guest = 2;
 
-  static constexpr std::uint64_t young_us = 20;  // an offer younger than this wakes nobody, and no watcher takes it
+  static constexpr std::uint64_t young_us = 20;  // an offer younger than this wakes nobody
   static constexpr base::instant shortest_nap = 50'000;
   static constexpr base::instant longest_nap = 1'000'000;
   static constexpr base::instant orphans_look = 5'000'000;  // between two looks at sockets that a lent thread has left
@@ -133,7 +133,7 @@ class stealing : public run_queue, private failure_listener {
   tasklet* watch(worker& w);
   tasklet* take_loot(worker& w, tasklet* const* items, std::uint32_t count);
   bool sees_work(const worker& w) const noexcept;
-  bool offers_young(const worker& victim, std::uint64_t now) const noexcept;
+  bool offers_partner(const worker& victim) const noexcept;
   void end_search(worker& w) noexcept;
   void settle_meter(worker& w) noexcept;
   bool somebody_works() const noexcept;

@@ -292,17 +292,16 @@ bool stealing::sees_work(const worker& w) const noexcept {
   if (is_alone_ || searching_.load(base::seq_cst) != 0 || base::cycles() < not_before_.load(base::relaxed)) {
     return false;  // the searcher will see what is offered; and what is not worth stealing is no work
   }
-  const std::uint64_t now = base::cycles();
   return std::any_of(workers_.begin(), workers_.end(), [&](const auto& other) {
-    return other.get() != &w && !other->shared_.empty_for_sleeper() && !(w.naps_ && offers_young(*other, now));
+    return other.get() != &w && !other->shared_.empty_for_sleeper() && !(w.naps_ && offers_partner(*other));
   });
 }
 
-// What a watcher leaves alone: most likely its owner is about to take it back. Two partners whose turns are short have one of
-// them on offer half of the time; split, they would take longer for what they do.
-bool stealing::offers_young(const worker& victim, std::uint64_t now) const noexcept {
-  const std::uint64_t at = victim.offered_at_.load(base::relaxed);
-  return at != 0 && now - at <= young_us * cycles_per_us_;
+// What a watcher leaves alone: woken tasklets, which their owner is most likely about to take back. Two partners whose turns
+// are short have one of them on offer half of the time; split, they would take longer for what they do.
+bool stealing::offers_partner(const worker& victim) const noexcept {
+  const std::uint64_t at = victim.offered_warm_at_.load(base::relaxed);
+  return at != 0 && base::cycles() - at <= young_us * cycles_per_us_;
 }
 
 tasklet* stealing::steal(worker& w) {
@@ -315,7 +314,7 @@ tasklet* stealing::steal(worker& w) {
     const std::size_t from = w.random() % count;
     for (std::size_t i = 0; i < count; ++i) {
       worker& victim = *workers_[group[(from + i) % count]];
-      if (victim.shared_.empty() || (w.naps_ && offers_young(victim, base::cycles()))) {
+      if (victim.shared_.empty() || (w.naps_ && offers_partner(victim))) {
         continue;
       }
       if (const std::uint32_t got = victim.shared_.take_half(items.data(), steal_cap); got != 0) {

@@ -119,9 +119,10 @@ class alignas(128) worker final : public host {
   base::atomic<std::uint64_t> ticks_{0};  // tasklets resumed; others read it to see whether it moves
   std::uint32_t interval_ = 64;           // ticks between looks at clock, driver and injector
   std::uint32_t until_look_ = 64;
-  std::uint64_t last_look_ = 0;                // in cycles
-  std::uint64_t last_poll_ = 0;                // in cycles
-  base::atomic<std::uint64_t> offered_at_{0};  // in cycles; 0: nothing is offered, or somebody was woken for it
+  std::uint64_t last_look_ = 0;                     // in cycles
+  std::uint64_t last_poll_ = 0;                     // in cycles
+  std::uint64_t offered_at_ = 0;                    // in cycles; 0: nothing is offered, or somebody was woken for it
+  base::atomic<std::uint64_t> offered_warm_at_{0};  // the same, if something of it has run here before; else 0
 
   // Counted by the owner with plain additions; others sum them up.
   struct counters {

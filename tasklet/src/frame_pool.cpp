@@ -112,7 +112,6 @@ frame_pool::slab* frame_pool::map_slab(std::size_t index) {
   s->index = index;
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   s->granule = static_cast<std::uint32_t>(std::bit_width(std::max(bytes / 64, page) - 1));
-  s->is_dropped = ~std::uint64_t{0};
   s->capacity = static_cast<std::uint32_t>((bytes - sizeof(slab)) / size);
   s->free = s->capacity;
   s->reciprocal = static_cast<std::uint32_t>(((std::uint64_t{1} << 32) + size - 1) / size);
@@ -349,11 +348,12 @@ std::uint64_t frame_pool::drop_pages(slab& s, const bits& mine, std::uint64_t go
   const std::size_t size = frame_class_size(s.index);
   const auto head = static_cast<std::size_t>(s.first - s.begin());
   const std::size_t bytes = (head + s.capacity * size + slab_size - 1) / slab_size * slab_size;
+  const std::size_t used = head + s.carved.load(base::relaxed) * size;  // what is free now cannot be carved meanwhile
   std::uint64_t wanted = 0;
   for (std::size_t g = 0; g < 64; ++g) {
     const std::size_t low = g << s.granule;
     const std::size_t high = (g + 1) << s.granule;
-    if (low < head || high > bytes || (gone >> g & 1) != 0) {
+    if (low < head || low >= used || high > bytes || (gone >> g & 1) != 0) {
       continue;
     }
     bool is_ours = true;

@@ -83,6 +83,28 @@ TEST_SUITE("explore") {
     }
   }
 
+  TEST_CASE("a failure that does not come again is told as one that depends on more than the schedule") {
+    int runs = 0;
+    const auto found = explore(
+        [&](scheduler& pool) {
+          pool.block_on([](bool fails) -> task<> {
+            co_await martlet::yield();
+            if (fails) {
+              throw std::runtime_error("the first run");
+            }
+          }(runs++ == 0));
+        },
+        {.schedules = 10});
+    REQUIRE(found.failed);
+    CHECK(found.schedules == 1);
+    CHECK_FALSE(found.failed->repeats);
+    CHECK(says(found.text(), "depends on something else than its schedule"));
+    const auto lost = explore(add_twice, {.schedules = 1000});
+    REQUIRE(lost.failed);
+    CHECK(lost.failed->repeats);
+    CHECK_FALSE(says(lost.text(), "depends on something else"));
+  }
+
   TEST_CASE("a lost wake-up is found as a deadlock") {
     const auto found = explore(
         [](scheduler& pool) {

@@ -32,6 +32,7 @@ struct exploration {
     strategy order;
     schedule found;   // the schedule that failed
     schedule shrunk;  // one that fails alike, and is no longer
+    bool repeats;     // it did so once more; else the program depends on something besides its schedule
   };
 
   std::uint64_t schedules = 0;  // that were tried

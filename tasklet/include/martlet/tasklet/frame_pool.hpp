@@ -153,7 +153,7 @@ class frame_pool {
     std::uint32_t scanned;               // no bit is set in the words before this one
     std::uint32_t reciprocal;            // 2^32 / size, rounded up: exact for what is divided here
     std::uint32_t granule;               // one bit of `is_dropped` stands for 2^granule bytes: a page or more
-    std::uint64_t is_dropped;            // these pages are not there, and nothing in them was handed out since
+    std::uint64_t is_dropped;            // these pages were given back, and nothing in them was handed out since
     base::atomic<std::uint32_t> carved;  // slots beyond were never handed out
     base::atomic<base::atomic<extras*>*> extras_of_slots;  // one each; null until one needs it
     bits is_free;
