@@ -1,11 +1,12 @@
 # The trees that a sanitizer watches. The options it reads at run time stand in tests/meson.build.
 
-# Takes asan or tsan, and options of `meson test`; without options it runs the quick tests of the core rooms, and under ASan of
-# loadtest too, which parses what strangers wrote.
+# Takes asan or tsan, or with clang in place of g++ clang-tsan, and options of `meson test`; without options it runs the quick
+# tests of the core rooms, and under ASan of loadtest too, which parses what strangers wrote.
 test_sanitized() {
-  local sanitizer=$1 tree=build/$1 suite options=()
+  local sanitizer=${1#clang-} tree=build/$1 suite compiler=() options=()
+  [ "$sanitizer" = "$1" ] || compiler=(--native-file .ci/clang.ini)
   shift
-  configure "$tree" --native-file ".ci/$sanitizer.ini"
+  configure "$tree" "${compiler[@]}" --native-file ".ci/$sanitizer.ini"
   if [ $# -gt 0 ]; then
     options=("$@")
   else

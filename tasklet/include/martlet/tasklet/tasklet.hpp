@@ -176,8 +176,9 @@ struct tasklet : wait_core {
   bool is_pinned_ : 1 = false;             // host_ is where it runs, not merely where it ran last
   bool has_extras_ : 1 = false;            // extras.hpp; it changes both while it runs, under the lock
   std::uint8_t rest_of_own_ : 6 = 0;       // named, so that a fresh record is written without being read
-  bool is_detached_ : 1 = false;  // no handle: it frees itself when it finishes; others' to write, under the lock
-  bool owes_error_ : 1 = false;   // it failed, and only its handle knows; as before, and before the word says so
+  bool : 0;                                // what follows is another memory location, for other threads write it
+  bool is_detached_ : 1 = false;           // no handle: it frees itself when it finishes; under the lock, as the next
+  bool owes_error_ : 1 = false;            // it failed, and only its handle knows; written before the word says so
   std::uint8_t rest_of_shared_ : 6 = 0;
   std::uint16_t core_at_ = 0;  // of a fiber: how many words behind the record its core stands
   union {
