@@ -6,6 +6,7 @@
 #include <martlet/base/fork.hpp>
 #include <martlet/base/spin_lock.hpp>
 #include <martlet/tasklet/errors.hpp>
+#include <martlet/tasklet/outcome.hpp>
 #include <martlet/tasklet/tasklet.hpp>
 
 namespace martlet::detail {
@@ -45,7 +46,9 @@ std::string text_of(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const std::exception& e) {
-    return e.what();
+    std::string text = e.what();
+    base::tsan_done_with(address_of(error));
+    return text;
   } catch (...) {
     return "an exception that is no std::exception";
   }

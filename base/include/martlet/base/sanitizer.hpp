@@ -127,6 +127,21 @@ inline void tsan_destroy_fiber([[maybe_unused]] void* fiber) noexcept {
 #endif
 }
 
+/// Announce to TSan what a count orders that is kept where it does not look: libstdc++ counts who has an exception. What
+/// was done before `tsan_done_with` was done before what comes after `tsan_may_free` of the same object.
+inline void tsan_done_with([[maybe_unused]] const void* counted) noexcept {
+#if MARTLET_TSAN
+  __tsan_release(const_cast<void*>(counted));
+#endif
+}
+inline void tsan_may_free([[maybe_unused]] const void* counted) noexcept {
+#if MARTLET_TSAN
+  if (counted != nullptr) {
+    __tsan_acquire(const_cast<void*>(counted));
+  }
+#endif
+}
+
 /// Has TSan overlook what this thread does until `tsan_look_again`: in a child of fork it takes the parent's threads for
 /// alive.
 inline void tsan_look_away() noexcept {

@@ -5,9 +5,15 @@
 #include <type_traits>
 #include <utility>
 
+#include <martlet/base/sanitizer.hpp>
 #include <martlet/tasklet/tasklet.hpp>
 
 namespace martlet::detail {
+
+/// Returns   the exception that a pointer leads to, as an address only.
+inline const void* address_of(const std::exception_ptr& error) noexcept {
+  return *reinterpret_cast<const void* const*>(&error);  // all that it consists of, in libstdc++ and libc++
+}
 
 /// A tasklet's record with room for what it returns or throws. A task's promise and a fiber's block derive from it.
 template <class T>
@@ -21,7 +27,10 @@ class outcome : public tasklet {
     switch (has_) {
       case has::nothing: break;
       case has::value: std::destroy_at(&value_); break;
-      case has::error: std::destroy_at(&error_); break;
+      case has::error:
+        base::tsan_may_free(address_of(error_));
+        std::destroy_at(&error_);
+        break;
     }
   }
 
@@ -74,6 +83,7 @@ template <>
 class outcome<void> : public tasklet {
  public:
   explicit outcome(kind what) noexcept : tasklet(what) {}
+  ~outcome() { base::tsan_may_free(address_of(error_)); }
 
   void set_value() noexcept {}
   void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
