@@ -227,8 +227,8 @@ void stack_pool::give_back(const stack& from) noexcept {
   bool is_sample = false;
   {
     const std::lock_guard hold(mine.lock);
-    if (mine.warm.load(base::relaxed) < options_.warm_bytes / default_bytes >>
-        slab.class_index) {  // a division is 5 ns
+    const std::size_t most_warm = options_.warm_bytes / default_bytes >> slab.class_index;  // without a division
+    if (mine.warm.load(base::relaxed) < most_warm) {
       push(true);
       return;
     }

@@ -82,6 +82,8 @@ class frame_pool {
   /// Throws    std::bad_alloc.
   /// Cost      a lock, and about 2 ns a slot.
   chain take(std::size_t index, std::uint32_t most);
+
+  /// Takes a single slot, for threads that keep no chain; as `take`, without its loop over slabs.
   free_slot* take_one(std::size_t index);
 
   /// Puts back all slots of a chain.
