@@ -142,12 +142,13 @@ stack_record* stack_pool::size_class::pop(guard_policy policy) noexcept {
         if (is_warm == 1) {
           const std::size_t left = warm.load(base::relaxed) - 1;
           warm.store(left, base::relaxed);
-          least_warm = left < least_warm ? left : least_warm;
+          if (left < least_warm) [[unlikely]] {
+            least_warm = left;
+          }
         } else {
           --cold;
           stack_slab::of(record)->cold -= is_guarded == 1 ? 1 : 0;
         }
-        ++taken;
         return record;
       }
     }
@@ -159,7 +160,7 @@ stack_record* stack_pool::size_class::pop(guard_policy policy) noexcept {
     stack_record* record = open->records() + open->carved;
     record->index = open->carved++;
     record->is_guarded.store(record->index < open->guarded, base::relaxed);
-    ++taken;
+    ++carved;
     return record;
   }
   return nullptr;
@@ -209,27 +210,15 @@ void stack_pool::give_back(const stack& from) noexcept {
   record->is_taken.store(false, base::relaxed);
   stack_slab& slab = *stack_slab::of(record);
   size_class& mine = classes_[slab.class_index];
-  const std::size_t stack_bytes = class_bytes(slab.class_index);
-  const bool is_guarded = record->is_guarded.load(base::relaxed);
-  base::poison(from.low, stack_bytes);
-  const auto push = [&](bool is_warm) {
-    stack_record*& list = mine.free[is_guarded ? 1 : 0][is_warm ? 1 : 0];
-    record->next = list;
-    list = record;
-    --mine.taken;
-    if (is_warm) {
-      mine.warm.store(mine.warm.load(base::relaxed) + 1, base::relaxed);
-    } else {
-      ++mine.cold;
-      slab.cold += is_guarded ? 1 : 0;
-    }
-  };
+  const std::size_t most_warm = options_.warm_bytes / default_bytes >> slab.class_index;  // without a division
+  auto& free = mine.free[record->is_guarded.load(base::relaxed) ? 1 : 0];
+  base::poison(from.low, class_bytes(slab.class_index));
   bool is_sample = false;
   {
     const std::lock_guard hold(mine.lock);
-    const std::size_t most_warm = options_.warm_bytes / default_bytes >> slab.class_index;  // without a division
-    if (mine.warm.load(base::relaxed) < most_warm) {
-      push(true);
+    if (const std::size_t warm = mine.warm.load(base::relaxed); warm < most_warm) [[likely]] {
+      mine.warm.store(warm + 1, base::relaxed);
+      record->next = std::exchange(free[1], record);
       return;
     }
     constexpr std::size_t sampled = 16;  // looking costs as much as the rest together
@@ -237,7 +226,9 @@ void stack_pool::give_back(const stack& from) noexcept {
   }
   drop_pages(mine, *record, is_sample);  // outside the lock: system calls
   const std::lock_guard hold(mine.lock);
-  push(false);
+  record->next = std::exchange(free[0], record);
+  ++mine.cold;
+  slab.cold += record->is_guarded.load(base::relaxed) ? 1 : 0;
 }
 
 stack_slab* stack_pool::map_slab(std::size_t class_index) const {
@@ -392,6 +383,7 @@ bool stack_pool::trim_some() noexcept {
       one.warm.store(left, base::relaxed);
       one.least_warm = std::min(one.least_warm, left);
       one.surplus = count == 0 ? 0 : one.surplus;
+      one.cold += count;
     }
     if (count == 0) {
       if (retire_slabs(one)) {
@@ -405,7 +397,6 @@ bool stack_pool::trim_some() noexcept {
         drop_pages(one, *record, true);
         const std::lock_guard hold(one.lock);
         record->next = std::exchange(one.free[is_guarded][0], record);
-        ++one.cold;
         stack_slab::of(record)->cold += is_guarded == 1 ? 1 : 0;
         record = next;
       }
@@ -458,6 +449,7 @@ bool stack_pool::retire_slabs(size_class& one) noexcept {
   one.free[1][0] = kept;
   for (stack_slab* slab = slabs_.load(base::acquire); slab != nullptr; slab = slab->older) {  // [stack.slab]
     if (&classes_[slab->class_index] == &one && std::exchange(slab->is_retiring, false)) {
+      one.carved -= slab->carved;
       one.cold -= slab->carved;
       slab->guarded = std::max(slab->guarded, slab->carved);
       slab->carved = slab->cold = 0;
@@ -488,7 +480,7 @@ std::vector<stack_use> stack_pool::uses() const {
     }
     if (is_there) {
       const std::lock_guard hold(one.lock);
-      sum.in_use = one.taken;
+      sum.in_use = one.taken();
       all.push_back(sum);
     }
   }
@@ -504,7 +496,7 @@ stack_pool_counts stack_pool::counts() const noexcept {
   stack_pool_counts sum;
   for (const size_class& one : classes_) {
     const std::lock_guard hold(one.lock);
-    sum.taken += one.taken;
+    sum.taken += one.taken();
     sum.warm += one.warm.load(base::relaxed);
     sum.cold += one.cold;
   }
@@ -535,7 +527,7 @@ void stack_pool::unmap() noexcept {
     }
     one.open = one.vacant = nullptr;
     one.warm.store(0, base::relaxed);
-    one.cold = one.least_warm = one.surplus = 0;
+    one.carved = one.cold = one.least_warm = one.surplus = 0;
     one.deepest.store(0, base::relaxed);
   }
   for (stack_slab* slab = slabs_.exchange(nullptr, base::acquire); slab != nullptr;) {  // [stack.slab]

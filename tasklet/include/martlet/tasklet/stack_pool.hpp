@@ -146,14 +146,16 @@ class stack_pool {
   struct alignas(64) size_class {
     stack_record* pop(guard_policy policy) noexcept;
 
-    mutable base::spin_lock lock;
+    std::size_t taken() const noexcept { return carved - warm.load(base::relaxed) - cold; }
+
+    mutable base::spin_lock lock;   // what follows up to `open` is on its cache line, and all that a warm stack needs
     stack_record* free[2][2] = {};  // [is guarded][is warm], each last in, first out
-    stack_slab* open = nullptr;     // has stacks that were never handed out
-    stack_slab* vacant = nullptr;   // slabs whose stacks are all as good as new, but for their guards
-    std::size_t taken = 0;
     base::atomic<std::size_t> warm{0};  // only changed under the lock; read without it as a hint
+    std::size_t least_warm = 0;         // since the last begin_trim
+    stack_slab* open = nullptr;         // has stacks that were never handed out
+    stack_slab* vacant = nullptr;       // slabs whose stacks are all as good as new, but for their guards
+    std::size_t carved = 0;             // those of all its slabs
     std::size_t cold = 0;
-    std::size_t least_warm = 0;              // since the last begin_trim
     std::size_t surplus = 0;                 // what trim_some may still take
     base::atomic<std::uint32_t> deepest{0};  // bytes ever touched of the stacks that have lost their pages since
   };
