@@ -14,19 +14,15 @@ goes on while another process has the core. Such rows say "ns cpu". What two wor
 """
 
 import dataclasses
-import datetime
 import json
-import os
 import pathlib
-import platform
 import re
-import resource
 import statistics
 import subprocess
 import sys
-import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+import machine
+
 BLOCKS = 3
 ROUNDS = 5
 QUIET = 0.05  # the share of the machine that others may use before processor time is what one worker is judged by
@@ -189,54 +185,6 @@ def echo(folder):
                       f">= {float(least):g}", float(low), float(high), float(ratio) >= float(least))
 
 
-def busy_seconds():
-    with open("/proc/stat") as file:
-        user, nice, system, idle, wait, irq, softirq, steal = map(int, file.readline().split()[1:9])
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-
-
-def own_seconds():
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def output_of(*command):
-    try:
-        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT,
-                              check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def boost_version():
-    header = pathlib.Path("/usr/include/boost/version.hpp")
-    found = re.search(r'^#define BOOST_LIB_VERSION "(.*)"', header.read_text(), re.M) if header.exists() else None
-    return found.group(1) if found else "unknown"
-
-
-def surroundings(folder):
-    """What a figure has to be quoted with."""
-    info = folder.parent / "meson-info"
-    targets = json.loads((info / "intro-targets.json").read_text())
-    compiler = targets[0]["target_sources"][0]["compiler"]
-    options = {one["name"]: one["value"] for one in json.loads((info / "intro-buildoptions.json").read_text())}
-    if options["buildtype"] != "release":
-        sys.exit(f"check: {folder.parent} is a {options['buildtype']} build; the limits are those of a release build.")
-    model = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
-    return {
-        "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "machine": model.group(1) if model else platform.processor(),
-        "processors": len(os.sched_getaffinity(0)),
-        "kernel": platform.release(),
-        "compiler": output_of(*compiler, "--version").split("\n")[0],
-        "switch": options["switch"],
-        "martlet": output_of("git", "describe", "--always", "--dirty"),
-        "boost": boost_version(),
-        "tbb": output_of("pkg-config", "--modversion", "tbb"),
-        "benchmark": output_of("pkg-config", "--modversion", "benchmark"),
-    }
-
-
 def number(value):
     return f"{value:.4g}" if value < 1000 else f"{value:.0f}"
 
@@ -256,12 +204,14 @@ def main():
     if len(sys.argv) != 2 or not pathlib.Path(sys.argv[1]).is_dir():
         sys.exit(__doc__.split("\n\n")[1].strip())
     folder = pathlib.Path(sys.argv[1]).resolve()
-    around = surroundings(folder)
-    start, busy, own = time.monotonic(), busy_seconds(), own_seconds()
+    kind = machine.build_options(folder.parent)["buildtype"]
+    if kind != "release":
+        sys.exit(f"check: {folder.parent} is a {kind} build; the limits are those of a release build.")
+    around = machine.surroundings(folder.parent)
+    meanwhile = machine.Others()
     values, twins = measure(folder, LIMITS)
     echoes = list(echo(folder))
-    capacity = (time.monotonic() - start) * (os.cpu_count() or 1)
-    others = max(0.0, busy_seconds() - busy - (own_seconds() - own)) / capacity
+    others = meanwhile.share()
     around["used_by_others"] = round(others, 3)
     findings = [judge(limit, blocks, twin, others <= QUIET) for limit, blocks, twin in zip(LIMITS, values, twins)]
     findings += echoes
@@ -270,7 +220,7 @@ def main():
           f"martlet {around['martlet']}")
     print(f"lowest of {BLOCKS} medians of {ROUNDS} rounds; others used {100 * others:.0f}% of the machine meanwhile")
     print_table(findings)
-    target = ROOT / "build" / "bench" / "check.json"
+    target = machine.ROOT / "build" / "bench" / "check.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps({"surroundings": around, "findings": [dataclasses.asdict(f) for f in findings],
                                   "rounds": {limit.title: blocks for limit, blocks in zip(LIMITS, values)},
@@ -280,7 +230,7 @@ def main():
     if failed and others > QUIET:
         print(f"others used {100 * others:.0f}% of the machine: what takes more than one thread needs it alone; run it "
               "again then")
-    print(f"{len(findings)} figures, {len(failed)} beyond their limits; {target.relative_to(ROOT)}")
+    print(f"{len(findings)} figures, {len(failed)} beyond their limits; {target.relative_to(machine.ROOT)}")
     return 1 if failed else 0
 
 

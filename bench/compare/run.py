@@ -1,110 +1,269 @@
 """Runs the same work on martlet, on other runtimes and serially, turn about, and writes tables of ratios.
 
-    run.py BUILD [WORKLOAD ...]      the folder of a release build; all workloads without a name
-
-A workload is a folder beside this file with a source per runtime. Each program does the work twice and prints the
-nanoseconds of an operation the second time. The programs of a workload run in turn, A B A B, and a figure is the
-median of the rounds, with the lowest and the highest behind it. A runtime that is not installed is named and left out.
-Writes build/compare/<workload>.md and build/compare/README.md.
+The programs of a case (a workload, a variant, a number of threads) run in turn, A B A B, so that what disturbs the
+machine hits all alike; a figure is the median of the rounds, with the lowest and the highest behind it. A runtime that
+is not there is named and left out. Everything is kept after each round, and a run that was cut short goes on; a case
+whose programs have changed since is measured again. Writes measured.json, README.md and compare.svg to build/compare.
 """
 
+import argparse
+import json
 import os
 import pathlib
-import platform
-import re
-import shutil
 import statistics
 import subprocess
 import sys
+import tomllib
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-OUT = ROOT / "build" / "compare"
+import runtimes
+
+sys.path.insert(0, str(runtimes.HERE.parent))
+import machine  # noqa: E402
+
+KEPT = runtimes.OUT / "measured.json"
 ROUNDS = 7
+QUICK_ROUNDS = 3
+LIMIT_S = 300  # of one program
+NO_SUCH_VARIANT = 3  # what a program leaves with for a variant that its runtime has nothing for
 
 
-def first_line(*command):
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[0]
+class Failed(Exception):
+    """A program that did not do its work; says how."""
 
 
-def build_go(source):
-    """Compiles without modules and without a network; go wants all files of a program in one folder."""
-    folder = OUT / "go" / source.parent.name
-    folder.mkdir(parents=True, exist_ok=True)
-    files = [shutil.copy(file, folder) for file in (source, HERE / "support.go")]
-    program = folder / source.parent.name
-    offline = {"GO111MODULE": "off", "GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": ""}
-    command = ["go", "build", "-o", str(program), *files]
-    print("+ " + " ".join(command), file=sys.stderr)
-    subprocess.run(command, check=True, env=os.environ | offline)
-    return program
+class Workload:
+    """A folder of programs that do the same."""
+
+    def __init__(self, folder):
+        self.folder, self.name = folder, folder.name
+        text = tomllib.loads((folder / "workload.toml").read_text())
+        self.what = text["what"]
+        self.figures = text["figures"]
+        self.more_is_better = text.get("more_is_better", [])
+        self.variants = text.get("variants", ["-"])
+        self.threads = text.get("threads")
+        self.client = text.get("client")
+
+    def cases(self, processors):
+        widths = sorted({1, processors})
+        return [(variant, threads) for variant in self.variants for threads in self.threads or widths
+                if threads <= processors]
 
 
-def programs_of(workload, build, go):
-    """Returns the programs of a workload by the names of their runtimes, martlet first and the serial one last."""
-    found = {"martlet": build / "bench" / f"compare-{workload.name}-martlet"}
-    if go and (workload / "go.go").exists():
-        found["go"] = build_go(workload / "go.go")
-    found["serial"] = build / "bench" / f"compare-{workload.name}-serial"
-    return found
+def parse(text):
+    return {name: float(value) for name, value in (line.split() for line in text.splitlines() if line)}
 
 
-def measure(programs, threads):
-    values = {name: [] for name in programs}
-    for _ in range(ROUNDS):
+def figures_of(program, threads, variant, client):
+    """Runs a program once; returns its figures, or None where the variant does not exist for its runtime."""
+    line = program.line(threads, variant)
+    environment = os.environ | dict(program.environment)
+    server = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    figures = {}
+    try:
+        if client:
+            word, _, port = server.stdout.readline().partition(" ")
+            if word == "port":
+                done = subprocess.run([client, port.strip(), variant], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                      text=True, timeout=LIMIT_S)
+                if done.returncode != 0:
+                    raise Failed(f"its client ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+                figures = parse(done.stdout)
+        out, errors = server.communicate(timeout=LIMIT_S)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"it took more than {LIMIT_S} s") from None
+    finally:
+        server.kill()
+        server.wait()
+    if server.returncode == NO_SUCH_VARIANT:
+        return None
+    if server.returncode != 0:
+        raise Failed(f"it ended with {server.returncode}: {errors.strip()[-300:]}")
+    return figures | parse(out)
+
+
+class Measured:
+    """What was measured so far, by case; kept in a file."""
+
+    def __init__(self, fresh):
+        self.all = {"cases": {}}
+        if KEPT.exists() and not fresh:
+            self.all = json.loads(KEPT.read_text())
+
+    def save(self):
+        part = KEPT.with_suffix(".part")
+        part.write_text(json.dumps(self.all, indent=1))
+        part.replace(KEPT)
+
+    def case(self, workload, variant, threads, programs):
+        """Returns what there is of a case, empty when a program of it has changed or is new."""
+        key = f"{workload.name} {variant} {threads}"
+        prints = {name: program.fingerprint() for name, program in programs.items()}
+        known = self.all["cases"].get(key)
+        if known is None or any(known["programs"].get(name) != value for name, value in prints.items()):
+            known = self.all["cases"][key] = {"workload": workload.name, "variant": variant, "threads": threads,
+                                              "programs": prints, "left_out": {}, "rounds": []}
+        return known
+
+
+def measure(workload, case, programs, rounds, client, keep):
+    """Adds rounds to a case until there are enough."""
+    while len(case["rounds"]) < rounds:
+        found = {}
         for name, program in programs.items():
-            done = subprocess.run([str(program), str(threads)], stdout=subprocess.PIPE, text=True)
-            if done.returncode != 0:
-                sys.exit(f"compare: {program} {threads} ended with {done.returncode}.")
-            values[name].append(float(done.stdout))
-    return values
+            if name in case["left_out"]:
+                continue
+            try:
+                figures = figures_of(program, case["threads"], case["variant"], client)
+                if figures is None:
+                    case["left_out"][name] = ""
+                    continue
+                lacking = [figure for figure in workload.figures if figure not in figures]
+                if lacking:
+                    raise Failed(f"it printed no {lacking[0]}")
+                found[name] = figures
+            except Failed as error:
+                if name.startswith("martlet"):
+                    sys.exit(f"compare: {workload.name} of {name}, {case['threads']} threads: {error}")
+                case["left_out"][name] = str(error)
+                print(f"compare: {workload.name} of {name} is left out: {error}", file=sys.stderr)
+        case["rounds"].append(found)
+        keep()
+        print(f"compare: {workload.name} {case['variant']}, {case['threads']} threads: round {len(case['rounds'])}",
+              file=sys.stderr, flush=True)
 
 
-def cell(values):
-    return f"{statistics.median(values):.1f} ({min(values):.1f} .. {max(values):.1f})"
+def values_of(case, name, figure):
+    return [one[name][figure] for one in case["rounds"] if name in one]
 
 
-def table(workload, programs, widths):
-    """Returns a Markdown table: a row per runtime and number of threads; a ratio is of medians, martlet's is 1."""
-    lines = [f"## {workload.name}", "", "| runtime | threads | ns an operation | to martlet |", "|---|--:|--:|--:|"]
-    for threads in widths:
-        values = measure({k: v for k, v in programs.items() if k != "serial" or threads == 1}, threads)
-        martlet = statistics.median(values["martlet"])
-        for name, of in values.items():
-            lines.append(f"| {name} | {threads} | {cell(of)} | {statistics.median(of) / martlet:.2f} |")
+def ratio(workload, case, name, base="martlet"):
+    """Returns how many times more of the first figure a runtime takes than martlet; None where one of them is missing."""
+    figure = next(iter(workload.figures))
+    mine, theirs = values_of(case, base, figure), values_of(case, name, figure)
+    return statistics.median(theirs) / statistics.median(mine) if mine and theirs else None
+
+
+def number(value):
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def table(workload, cases):
+    """Returns a Markdown table: a row per variant, number of threads and runtime."""
+    varies = len(workload.variants) > 1
+    lines = [f"## {workload.name}", "", f"{workload.what[0].upper()}{workload.what[1:]}.", "",
+             "| " + ("variant | " if varies else "") + "threads | runtime | "
+             + " | ".join(workload.figures.values()) + " | to martlet |",
+             "|" + ("---|" if varies else "") + "--:|---|" + "--:|" * len(workload.figures) + "--:|"]
+    for case in cases:
+        for name in [runtime.name for runtime in runtimes.RUNTIMES]:
+            cells = []
+            for figure in workload.figures:
+                values = values_of(case, name, figure)
+                if values:
+                    cells.append(f"{number(statistics.median(values))} ({number(min(values))} .. {number(max(values))})")
+            if cells:
+                of = ratio(workload, case, name)
+                start = ([case["variant"]] if varies else []) + [str(case["threads"]), name]
+                lines.append("| " + " | ".join(start + cells + ["" if of is None else f"{of:.2f}"]) + " |")
     return "\n".join(lines) + "\n"
 
 
-def main():
-    if len(sys.argv) < 2:
-        sys.exit(__doc__.split("\n\n")[1].strip())
-    build = pathlib.Path(sys.argv[1]).resolve()
-    workloads = sorted(path.parent for path in HERE.glob("*/martlet.cpp"))
-    names = [path.name for path in workloads]
-    for name in sys.argv[2:]:
-        if name not in names:
-            sys.exit(f"compare: there is no workload '{name}'; there are {', '.join(names)}.")
-    chosen = [path for path in workloads if not sys.argv[2:] or path.name in sys.argv[2:]]
-    OUT.mkdir(parents=True, exist_ok=True)
+def arguments():
+    parser = argparse.ArgumentParser(prog="compare", description=__doc__.split("\n\n")[0])
+    parser.add_argument("build", type=pathlib.Path, help="the folder of a release build")
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="all without a name")
+    parser.add_argument("--only", metavar="WORKLOAD", action="append", default=[], help="the same as a plain name")
+    parser.add_argument("--peers", metavar="A,B", help="runtimes to measure beside martlet and serial code")
+    parser.add_argument("--quick", action="store_true", help=f"the nearest peers, {QUICK_ROUNDS} rounds")
+    parser.add_argument("--fresh", action="store_true", help="forget what was measured before")
+    return parser.parse_args()
 
-    processors = len(os.sched_getaffinity(0))
-    model = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
-    about = [f"{model.group(1) if model else platform.processor()}, {processors} processors, Linux {platform.release()}",
-             first_line("c++", "--version"), f"medians of {ROUNDS} rounds (lowest .. highest)"]
-    go = shutil.which("go")
-    if go:
-        about.append(first_line("go", "version"))
-    else:
-        about.append("left out: go, which is not installed")
-        print(f"compare: {about[-1]}", file=sys.stderr)
-    text = "; ".join(about) + "\n"
-    for workload in chosen:
-        part = table(workload, programs_of(workload, build, go), [1, processors] if processors > 1 else [1])
-        print(part)
-        (OUT / f"{workload.name}.md").write_text(part + "\n" + "; ".join(about) + "\n")
-        text += "\n" + part
-    (OUT / "README.md").write_text("# martlet beside other runtimes\n\n" + text)
-    print(f"{'; '.join(about)}; {(OUT / 'README.md').relative_to(ROOT)}")
+
+def chosen_workloads(names):
+    there = {path.parent.name: path.parent for path in sorted(runtimes.HERE.glob("*/workload.toml"))}
+    for name in names:
+        if name not in there:
+            sys.exit(f"compare: there is no workload '{name}'; there are {', '.join(there)}.")
+    return [Workload(folder) for name, folder in there.items() if not names or name in names]
+
+
+def chosen_runtimes(asked):
+    there = {runtime.name: runtime for runtime in runtimes.RUNTIMES}
+    always = [name for name in there if name.startswith("martlet") or name == "serial"]
+    if asked.peers:
+        names = [name.strip() for name in asked.peers.split(",")]
+        for name in names:
+            if name not in there:
+                sys.exit(f"compare: there is no runtime '{name}'; there are {', '.join(there)}.")
+        return [runtime for name, runtime in there.items() if name in names or name in always]
+    return [runtime for runtime in there.values() if runtime.is_core or not asked.quick]
+
+
+def built(asked, workloads):
+    """Returns the programs by workload and runtime, and why runtimes are missing."""
+    programs, missing, versions = {workload.name: {} for workload in workloads}, {}, {}
+    for runtime in chosen_runtimes(asked):
+        try:
+            for workload, program in runtime.programs(asked.build, [one.folder for one in workloads]).items():
+                programs[workload][runtime.name] = program
+            versions[runtime.name] = runtime.version_text() if runtime.version else ""
+        except runtimes.Missing as reason:
+            missing[runtime.name] = str(reason)
+            print(f"compare: {runtime.name} is left out: {reason}", file=sys.stderr)
+    return programs, missing, {name: text for name, text in versions.items() if text}
+
+
+def write(workloads, measured):
+    """Writes the tables of all that was measured, and the plot."""
+    about = measured.all["about"]
+    lines = ["# martlet beside other runtimes", "",
+             f"{about['machine']}, {about['processors']} processors, Linux {about['kernel']}, {about['compiler']}, Boost "
+             f"{about['boost']}, oneTBB {about['tbb']}, martlet {about['martlet']}; others used "
+             f"{100 * about['used_by_others']:.0f}% of the machine meanwhile.",
+             "; ".join(about["versions"].values()) + ".", "",
+             "Medians (lowest .. highest) of " + " or ".join(str(n) for n in sorted({len(case["rounds"]) for case in
+             measured.all["cases"].values()})) + " rounds, turn about. `to martlet` is the ratio of the medians of the first figure.",
+             "", "![ratios to martlet](compare.svg)", ""]
+    if about["missing"]:
+        lines += ["Left out: " + "; ".join(f"{name} ({why})" for name, why in about["missing"].items()) + ".", ""]
+    for workload in workloads:
+        cases = [case for case in measured.all["cases"].values() if case["workload"] == workload.name]
+        if cases:
+            text = table(workload, cases)
+            lines.append(text)
+            failed = {name: why for case in cases for name, why in case["left_out"].items() if why}
+            lines += [f"Left out here: {'; '.join(f'{name}: {why}' for name, why in failed.items())}.", ""] if failed else []
+    (runtimes.OUT / "README.md").write_text("\n".join(lines))
+
+
+def main():
+    asked = arguments()
+    asked.build = asked.build.resolve()
+    workloads = chosen_workloads(asked.workloads + asked.only)
+    runtimes.OUT.mkdir(parents=True, exist_ok=True)
+    programs, missing, versions = built(asked, workloads)
+    measured = Measured(asked.fresh)
+    meanwhile = machine.Others()
+    rounds = QUICK_ROUNDS if asked.quick else ROUNDS
+    for workload in workloads:
+        for variant, threads in workload.cases(len(os.sched_getaffinity(0))):
+            mine = {name: program for name, program in programs[workload.name].items() if name != "serial" or threads in
+                    (1, *(workload.threads or []))}
+            if mine:
+                case = measured.case(workload, variant, threads, mine)
+                client = workload.client and str(asked.build / "bench" / f"compare-{workload.name}-client")
+                measure(workload, case, mine, rounds, client, measured.save)
+        measured.all["about"] = machine.surroundings(asked.build) | {
+            "used_by_others": round(meanwhile.share(), 3), "versions": versions, "missing": missing}
+        measured.save()
+    everything = chosen_workloads([])
+    write(everything, measured)
+    import chart  # matplotlib is needed for this alone
+    chart.draw(everything, measured.all["cases"].values(), ratio, runtimes.OUT / "compare.svg")
+    for workload in workloads:
+        print(table(workload, [case for case in measured.all["cases"].values() if case["workload"] == workload.name]))
+    print(f"{(runtimes.OUT / 'README.md').relative_to(runtimes.ROOT)}, compare.svg, measured.json")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import "sync"
 const children = 1000000
 
 func main() {
-	report(children, func() bool {
+	report(children, func(string) bool {
 		var all sync.WaitGroup
 		all.Add(children)
 		for i := 0; i < children; i++ {

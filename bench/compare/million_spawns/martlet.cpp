@@ -24,9 +24,9 @@ martlet::task<> parent() {
 
 int main(int count, char** arguments) {
   std::optional<martlet::scheduler> pool;  // one for both passes, as a program has one
-  return report(count, arguments, children, [&](int threads) {
+  return report(count, arguments, children, [&](asked what) {
     if (!pool) {
-      pool.emplace(threads);
+      pool.emplace(what.threads);
     }
     const auto before = pool->statistics().resumed;
     pool->block_on(parent());

@@ -13,7 +13,7 @@ constexpr long children = 1'000'000;
 }  // namespace
 
 int main(int count, char** arguments) {
-  return report(count, arguments, children, [](int) {
+  return report(count, arguments, children, [](asked) {
     long ended = 0;
     for (long i = 0; i < children; ++i) {
       nothing(ended);

@@ -4,7 +4,7 @@ package main
 const rounds = 1000000
 
 func main() {
-	report(rounds, func() bool {
+	report(rounds, func(string) bool {
 		requests := make(chan int64)
 		replies := make(chan int64)
 		go func() {

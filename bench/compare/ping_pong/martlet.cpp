@@ -27,8 +27,8 @@ martlet::task<long> ask(martlet::channel<long>& requests, martlet::channel<long>
 }  // namespace
 
 int main(int count, char** arguments) {
-  return report(count, arguments, rounds, [](int threads) {
-    martlet::scheduler pool(threads);
+  return report(count, arguments, rounds, [](asked what) {
+    martlet::scheduler pool(what.threads);
     martlet::channel<long> requests;
     martlet::channel<long> replies;
     auto answering = pool.spawn(answer(requests, replies));

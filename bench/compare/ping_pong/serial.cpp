@@ -13,7 +13,7 @@ constexpr long rounds = 1'000'000;
 }  // namespace
 
 int main(int count, char** arguments) {
-  return report(count, arguments, rounds, [](int) {
+  return report(count, arguments, rounds, [](asked) {
     long value = 0;
     for (long i = 0; i < rounds; ++i) {
       value = answer(value);

@@ -4,7 +4,7 @@ package main
 const children = 1000000
 
 func main() {
-	report(children, func() bool {
+	report(children, func(string) bool {
 		result := make(chan int, 1)
 		sum := 0
 		for i := 0; i < children; i++ {

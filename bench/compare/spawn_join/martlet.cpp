@@ -21,8 +21,8 @@ martlet::task<long> parent() {
 }  // namespace
 
 int main(int count, char** arguments) {
-  return report(count, arguments, children, [](int threads) {
-    martlet::scheduler pool(threads);
+  return report(count, arguments, children, [](asked what) {
+    martlet::scheduler pool(what.threads);
     return pool.block_on(parent()) == children * (children - 1);
   });
 }

@@ -15,7 +15,7 @@ func turns(ended chan<- int) {
 }
 
 func main() {
-	report(2*rounds, func() bool {
+	report(2*rounds, func(string) bool {
 		ended := make(chan int, 2)
 		go turns(ended)
 		go turns(ended)

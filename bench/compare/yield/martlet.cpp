@@ -26,8 +26,8 @@ martlet::task<long> two() {
 }  // namespace
 
 int main(int count, char** arguments) {
-  return report(count, arguments, 2 * rounds, [](int threads) {
-    martlet::scheduler pool(threads);
+  return report(count, arguments, 2 * rounds, [](asked what) {
+    martlet::scheduler pool(what.threads);
     return pool.block_on(two()) == 2 * rounds;
   });
 }

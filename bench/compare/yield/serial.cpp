@@ -21,7 +21,7 @@ struct entry {
 }  // namespace
 
 int main(int count, char** arguments) {
-  return report(count, arguments, 2 * rounds, [](int) {
+  return report(count, arguments, 2 * rounds, [](asked) {
     std::array<turns, 2> all;
     std::array<entry, 2> queue{{{&turns::step, &all[0]}, {&turns::step, &all[1]}}};
     asm volatile("" : : "r"(queue.data()) : "memory");  // the compiler is not to know whom it calls

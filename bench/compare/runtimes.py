@@ -1,0 +1,229 @@
+"""How the sources of a workload become programs, and what they are made with."""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+OUT = ROOT / "build" / "compare"
+
+TOKIO = """[package]
+name = "compare"
+version = "0.0.0"
+edition = "2024"
+
+[dependencies]
+flume = "0.12"
+libc = "0.2"
+tokio = {{ version = "1", features = ["io-util", "net", "rt-multi-thread", "sync", "time"] }}
+tokio-util = {{ version = "0.7", features = ["rt"] }}
+
+[profile.release]
+opt-level = 3
+lto = "fat"
+codegen-units = 1
+
+{programs}"""
+
+
+class Missing(Exception):
+    """A runtime that is not there; says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """What is run: a command with {threads} in it, to which THREADS and VARIANT are added, and what it is made of."""
+
+    command: tuple
+    parts: tuple  # the files that it consists of
+    environment: tuple = ()
+
+    def line(self, threads, variant):
+        return [str(word).replace("{threads}", str(threads)) for word in self.command] + [str(threads), variant]
+
+    def fingerprint(self):
+        """Returns another text when the program has changed."""
+        digest = hashlib.sha256(repr(self.command).encode())
+        for part in self.parts:
+            digest.update(pathlib.Path(part).read_bytes())
+        return digest.hexdigest()[:16]
+
+
+def run(*command, **more):
+    print("+ " + " ".join(map(str, command)), file=sys.stderr)
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
+    if done.returncode != 0:
+        raise Missing(f"{command[0]} failed: {done.stdout.strip()[-500:]}")
+    return done.stdout
+
+
+def found(name):
+    path = shutil.which(name)
+    if not path:
+        raise Missing(f"{name} is not installed")
+    return path
+
+
+def folder_for(language, workload):
+    folder = OUT / language / workload
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def from_meson(build, sources):
+    """What meson has compiled already; what it could not, for want of a library, is not there."""
+    programs = {}
+    for source in sources:
+        path = build / "bench" / f"compare-{source.parent.name}-{source.stem}"
+        if path.exists():
+            programs[source.parent.name] = Program((path,), (path,))
+    if sources and not programs:
+        raise Missing("its library is not installed")
+    return programs
+
+
+def from_go(build, sources):
+    """Compiles without modules and without a network; go wants all files of a program in one folder."""
+    go = found("go")
+    offline = os.environ | {"GO111MODULE": "off", "GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": ""}
+    programs = {}
+    for source in sources:
+        folder = folder_for("go", source.parent.name)
+        files = [shutil.copy(file, folder) for file in (source, HERE / "support.go")]
+        path = folder / source.parent.name
+        run(go, "build", "-o", path, *files, env=offline)
+        programs[source.parent.name] = Program((path,), (path,))
+    return programs
+
+
+def from_cargo(build, sources):
+    """One package for all, so that tokio is compiled once."""
+    cargo = found("cargo")
+    folder = OUT / "tokio"
+    folder.mkdir(parents=True, exist_ok=True)
+    named = "\n".join(f'[[bin]]\nname = "{source.parent.name}"\npath = "{source}"\n' for source in sources)
+    (folder / "Cargo.toml").write_text(TOKIO.format(programs=named))
+    run(cargo, "build", "--quiet", "--release", "--manifest-path", folder / "Cargo.toml", "--target-dir", folder / "target")
+    paths = {source.parent.name: folder / "target" / "release" / source.parent.name for source in sources}
+    return {name: Program((path,), (path,)) for name, path in paths.items()}
+
+
+def newest_jdk():
+    """Returns the folder of the newest JDK; virtual threads came with 21."""
+    homes = {}
+    for release in pathlib.Path("/usr/lib/jvm").glob("*/release"):
+        version = re.search(r'^JAVA_VERSION="(\d+)', release.read_text(), re.M)
+        if version and (release.parent / "bin" / "javac").exists():
+            homes[int(version.group(1))] = release.parent
+    if not homes or max(homes) < 21:
+        raise Missing("no JDK of version 21 or newer is in /usr/lib/jvm")
+    return homes[max(homes)]
+
+
+def from_java(build, sources):
+    home = newest_jdk()
+    programs = {}
+    for source in sources:
+        folder = folder_for("java", source.parent.name)
+        run(home / "bin" / "javac", "-d", folder, source, HERE / "Support.java")
+        # Support.java sets the number of threads. The set of all threads that is kept by default makes each one dearer.
+        command = (home / "bin" / "java", "-Xms8g", "-Xmx8g", "-XX:+UseParallelGC", "-Djdk.trackAllThreads=false", "-cp", folder,
+                   "Main")
+        programs[source.parent.name] = Program(command, (source, HERE / "Support.java"))
+    return programs
+
+
+def from_erlang(build, sources):
+    erl, erlc = found("erl"), found("erlc")
+    programs = {}
+    for source in sources:
+        folder = folder_for("erlang", source.parent.name)
+        run(erlc, "-o", folder, source, HERE / "support.erl")
+        command = (erl, "-noinput", "+S", "{threads}:{threads}", "+P", "2000000", "-pa", folder, "-s", source.stem, "main",
+                   "-extra")
+        programs[source.parent.name] = Program(command, (source, HERE / "support.erl"))
+    return programs
+
+
+def from_python(build, sources):
+    """Python by its version in a virtual environment of its own, with the packages that the programs import."""
+    python = OUT / "venv" / "bin" / "python"
+    if not python.exists():
+        run(sys.executable, "-m", "venv", OUT / "venv")
+        run(python, "-m", "pip", "install", "--quiet", "greenlet", "gevent")
+    modules = (("PYTHONPATH", str(HERE)),)
+    # -P: the folder of a program called asyncio.py is not to be where asyncio is looked for.
+    return {source.parent.name: Program((python, "-P", source), (source, HERE / "support.py"), modules) for source in sources}
+
+
+def from_martlet_python(build, sources):
+    """The same with martlet's own module, which is built and installed from this tree."""
+    programs = from_python(build, sources)
+    python = OUT / "venv" / "bin" / "python"
+    run(python, "-m", "pip", "install", "--quiet", ROOT)
+    module = run(python, "-c", "import martlet; print(martlet.__path__[0])").strip()
+    parts = tuple(pathlib.Path(module).rglob("*.so"))
+    return {name: dataclasses.replace(program, parts=program.parts + parts) for name, program in programs.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Runtime:
+    """One row of the tables."""
+
+    name: str
+    file: str  # of its source in the folder of each workload
+    make: object
+    version: tuple = ()  # a command that prints it
+    is_core: bool = False  # taken by --quick
+
+    def programs(self, build, workloads):
+        """Returns a program by the name of each workload that it has a source for; raises Missing."""
+        return self.make(build, [workload / self.file for workload in workloads if (workload / self.file).exists()])
+
+    def version_text(self):
+        try:
+            command = [word() if callable(word) else word for word in self.version]
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
+            return done.stdout.strip().splitlines()[0] if command else ""
+        except (OSError, IndexError, subprocess.CalledProcessError, Missing):
+            return "unknown"
+
+
+def cargo_version(package):
+    return ("cargo", "pkgid", "--manifest-path", str(OUT / "tokio" / "Cargo.toml"), package)
+
+
+def venv_python():
+    return str(OUT / "venv" / "bin" / "python")
+
+
+def package_version(name):
+    return (venv_python, "-c", f"import importlib.metadata as m; print('{name}', m.version('{name}'))")
+
+
+RUNTIMES = (
+    Runtime("martlet", "martlet.cpp", from_meson, is_core=True),
+    Runtime("martlet, fibers", "martlet_stackful.cpp", from_meson, is_core=True),
+    Runtime("go", "go.go", from_go, ("go", "version"), is_core=True),
+    Runtime("tokio", "tokio.rs", from_cargo, cargo_version("tokio"), is_core=True),
+    Runtime("boost.fiber", "boost_fiber.cpp", from_meson, is_core=True),
+    Runtime("onetbb", "onetbb.cpp", from_meson, is_core=True),
+    Runtime("asio", "asio.cpp", from_meson, is_core=True),
+    Runtime("java", "virtual_threads.java", from_java, (lambda: str(newest_jdk() / "bin" / "java"), "--version")),
+    Runtime("erlang", "erlang_processes.erl", from_erlang,
+            ("erl", "-noshell", "-eval", 'io:format("OTP ~s~n", [erlang:system_info(otp_release)]), halt().')),
+    Runtime("epoll", "epoll.cpp", from_meson, is_core=True),
+    Runtime("io_uring", "io_uring.cpp", from_meson, ("pkg-config", "--modversion", "liburing"), is_core=True),
+    Runtime("martlet in Python", "martlet.py", from_martlet_python, (venv_python, "--version")),
+    Runtime("asyncio", "asyncio.py", from_python, (venv_python, "--version")),
+    Runtime("greenlet", "greenlet.py", from_python, package_version("greenlet")),
+    Runtime("gevent", "gevent.py", from_python, package_version("gevent")),
+    Runtime("python threads", "threads.py", from_python, (venv_python, "--version")),
+    Runtime("serial", "serial.cpp", from_meson, is_core=True),
+)

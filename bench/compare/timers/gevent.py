@@ -1,0 +1,35 @@
+# A hundred thousand greenlets sleep until a moment within one second each, the first of which is half a second away.
+import random
+import time
+
+import gevent
+
+from support import quantile, report_figures
+
+TIMERS = 100_000
+
+chance = random.Random(1)
+waits = [0.5 + chance.random() for _ in range(TIMERS)]
+
+
+def sleep_until(due, late):
+    gevent.sleep(due - time.monotonic())
+    late.append(time.monotonic() - due)
+
+
+def crowd(_):
+    late = []
+    before = time.process_time()
+    start = time.monotonic()
+    gevent.joinall([gevent.spawn(sleep_until, start + wait, late) for wait in waits])
+    used = time.process_time() - before
+    if len(late) != TIMERS or min(late) < 0:
+        return None
+    return {
+        "cpu_ns": used * 1e9 / TIMERS,
+        "late_p50_us": quantile(late, 0.50) * 1e6,
+        "late_p99_us": quantile(late, 0.99) * 1e6,
+    }
+
+
+report_figures(crowd)
