@@ -123,7 +123,7 @@ def measure(workload, case, programs, rounds, client, keep):
                     raise Failed(f"it printed no {lacking[0]}")
                 found[name] = figures
             except Failed as error:
-                if name.startswith("martlet"):
+                if name in ("martlet", "martlet, fibers"):
                     sys.exit(f"compare: {workload.name} of {name}, {case['threads']} threads: {error}")
                 case["left_out"][name] = str(error)
                 print(f"compare: {workload.name} of {name} is left out: {error}", file=sys.stderr)
@@ -190,7 +190,7 @@ def chosen_workloads(names):
 
 def chosen_runtimes(asked):
     there = {runtime.name: runtime for runtime in runtimes.RUNTIMES}
-    always = [name for name in there if name.startswith("martlet") or name == "serial"]
+    always = ("martlet", "martlet, fibers", "serial")
     if asked.peers:
         names = [name.strip() for name in asked.peers.split(",")]
         for name in names:

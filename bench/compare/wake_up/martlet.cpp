@@ -1,4 +1,5 @@
 // A thread that is none of the workers sends to a tasklet while all workers sleep.
+#include <atomic>
 #include <chrono>
 #include <optional>
 #include <thread>
@@ -14,7 +15,7 @@ namespace {
 using clock_type = std::chrono::steady_clock;
 
 constexpr std::size_t messages = 500;
-constexpr std::chrono::milliseconds pause{2};
+constexpr std::chrono::milliseconds quiet{2};
 
 martlet::task<> receive(martlet::channel<clock_type::time_point>& sent, std::vector<double>& late_us,
                         std::atomic<std::size_t>& received) {
@@ -38,7 +39,7 @@ int main(int count, char** arguments) {
     auto receiving = pool->spawn(receive(sent, late_us, received));
     for (std::size_t i = 0; i < messages; ++i) {
       while (received != i) {}
-      for (const auto from = clock_type::now(); clock_type::now() < from + pause;) {}
+      for (const auto from = clock_type::now(); clock_type::now() < from + quiet;) {}
       martlet::await(sent.send(clock_type::now()));
     }
     sent.close();
