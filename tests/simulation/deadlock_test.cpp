@@ -104,7 +104,8 @@ TEST_SUITE("deadlock") {
       channel<int> another;
       co_await martlet::select(one.receive(), another.receive());
     }(silent));
-    auto at_semaphore = sim.spawn([](martlet::semaphore& from) -> task<> { const auto held = co_await from.acquire(); }(empty));
+    auto at_semaphore =
+        sim.spawn([](martlet::semaphore& from) -> task<> { const auto held = co_await from.acquire(); }(empty));
     auto at_group = sim.spawn([](martlet::wait_group& from) -> task<> { co_await from.wait(); }(open));
     auto in_fiber = sim.spawn([&] { martlet::await(never_set.wait()); });
     auto joins = sim.spawn([](martlet::handle<void> who) -> task<> { co_await who.join(); }(std::move(joined)));
