@@ -123,7 +123,7 @@ def measure(workload, case, programs, rounds, client, keep):
                     raise Failed(f"it printed no {lacking[0]}")
                 found[name] = figures
             except Failed as error:
-                if name in ("martlet", "martlet, fibers"):
+                if name in ("martlet", "martlet fibers"):
                     sys.exit(f"compare: {workload.name} of {name}, {case['threads']} threads: {error}")
                 case["left_out"][name] = str(error)
                 print(f"compare: {workload.name} of {name} is left out: {error}", file=sys.stderr)
@@ -190,7 +190,7 @@ def chosen_workloads(names):
 
 def chosen_runtimes(asked):
     there = {runtime.name: runtime for runtime in runtimes.RUNTIMES}
-    always = ("martlet", "martlet, fibers", "serial")
+    always = ("martlet", "martlet fibers", "serial")
     if asked.peers:
         names = [name.strip() for name in asked.peers.split(",")]
         for name in names:
@@ -221,7 +221,7 @@ def write(workloads, measured):
              f"{about['machine']}, {about['processors']} processors, Linux {about['kernel']}, {about['compiler']}, Boost "
              f"{about['boost']}, oneTBB {about['tbb']}, martlet {about['martlet']}; others used "
              f"{100 * about['used_by_others']:.0f}% of the machine meanwhile.",
-             "; ".join(about["versions"].values()) + ".", "",
+             *(["", "; ".join(about["versions"].values()) + "."] if about["versions"] else []), "",
              "Medians (lowest .. highest) of " + " or ".join(str(n) for n in sorted({len(case["rounds"]) for case in
              measured.all["cases"].values()})) + " rounds, turn about. `to martlet` is the ratio of the medians of the first figure.",
              "", "![ratios to martlet](compare.svg)", ""]
@@ -240,6 +240,8 @@ def write(workloads, measured):
 def main():
     asked = arguments()
     asked.build = asked.build.resolve()
+    if not (asked.build / "meson-info").is_dir():
+        sys.exit(f"compare: {asked.build} is no build; `./dev compare` makes one in build/release.")
     workloads = chosen_workloads(asked.workloads + asked.only)
     runtimes.OUT.mkdir(parents=True, exist_ok=True)
     programs, missing, versions = built(asked, workloads)
@@ -254,8 +256,9 @@ def main():
                 case = measured.case(workload, variant, threads, mine)
                 client = workload.client and str(asked.build / "bench" / f"compare-{workload.name}-client")
                 measure(workload, case, mine, rounds, client, measured.save)
+        known = measured.all.get("about", {}).get("versions", {})  # of a run that this one goes on with
         measured.all["about"] = machine.surroundings(asked.build) | {
-            "used_by_others": round(meanwhile.share(), 3), "versions": versions, "missing": missing}
+            "used_by_others": round(meanwhile.share(), 3), "versions": known | versions, "missing": missing}
         measured.save()
     everything = chosen_workloads([])
     write(everything, measured)

@@ -209,7 +209,7 @@ def package_version(name):
 
 RUNTIMES = (
     Runtime("martlet", "martlet.cpp", from_meson, is_core=True),
-    Runtime("martlet, fibers", "martlet_stackful.cpp", from_meson, is_core=True),
+    Runtime("martlet fibers", "martlet_stackful.cpp", from_meson, is_core=True),
     Runtime("go", "go.go", from_go, ("go", "version"), is_core=True),
     Runtime("tokio", "tokio.rs", from_cargo, cargo_version("tokio"), is_core=True),
     Runtime("boost.fiber", "boost_fiber.cpp", from_meson, is_core=True),
