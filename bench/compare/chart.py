@@ -31,16 +31,18 @@ def draw(workloads, cases, ratio, path):
         return
     names = list(dict.fromkeys(name for _, ratios in rows for name in ratios))
     colours = plt.get_cmap("tab20")
-    figure, axes = plt.subplots(figsize=(9, 1.5 + 0.24 * len(rows)))
+    figure, axes = plt.subplots(figsize=(9, 1.8 + 0.24 * len(rows)))
     for at, name in enumerate(names):
         points = [(ratios[name], len(rows) - row) for row, (_, ratios) in enumerate(rows) if name in ratios]
         axes.scatter(*zip(*points), s=26, color=colours(at % 20), label=name, zorder=3)
     axes.axvline(1, color="black", linewidth=1.2)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter("")
     axes.set_yticks(range(len(rows), 0, -1), [name for name, _ in rows], fontsize=8)
     axes.set_ylim(0.3, len(rows) + 0.7)
     axes.grid(axis="both", color="0.9", zorder=0)
     axes.set_xlabel("times what martlet takes (left of the line: less)")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.06), ncols=5, fontsize=8, frameon=False)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=8, frameon=False)
     figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
     plt.close(figure)
