@@ -15,7 +15,7 @@ fi
 build_packages=(g++ meson ninja-build pkg-config python3 "${boost_packages[@]}" libtbb-dev libhwloc-dev doctest-dev nlohmann-json3-dev libcli11-dev zlib1g-dev
   python3-jsonschema)
 bench_packages=(libbenchmark-dev)
-compare_packages=("${boost_packages[@]/context/fiber}" liburing-dev golang-go cargo erlang-base python3-venv python3-dev python3-matplotlib)
+compare_packages=("${boost_packages[@]/context/fiber}" liburing-dev python3-venv python3-dev python3-matplotlib)
 python_packages=(python3-venv python3-dev)
 
 die() {
