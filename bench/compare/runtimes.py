@@ -190,7 +190,7 @@ class Runtime:
         try:
             command = [word() if callable(word) else word for word in self.version]
             done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
-            return done.stdout.strip().splitlines()[0] if command else ""
+            return done.stdout.strip().splitlines()[0].rpartition("#")[2]  # cargo says where the package is from, too
         except (OSError, IndexError, subprocess.CalledProcessError, Missing):
             return "unknown"
 
@@ -219,7 +219,7 @@ RUNTIMES = (
     Runtime("erlang", "erlang_processes.erl", from_erlang,
             ("erl", "-noshell", "-eval", 'io:format("OTP ~s~n", [erlang:system_info(otp_release)]), halt().')),
     Runtime("epoll", "epoll.cpp", from_meson, is_core=True),
-    Runtime("io_uring", "io_uring.cpp", from_meson, ("pkg-config", "--modversion", "liburing"), is_core=True),
+    Runtime("io_uring", "io_uring.cpp", from_meson, ("pkg-config", "--print-provides", "liburing"), is_core=True),
     Runtime("martlet in Python", "martlet.py", from_martlet_python, (venv_python, "--version")),
     Runtime("asyncio", "asyncio.py", from_python, (venv_python, "--version")),
     Runtime("greenlet", "greenlet.py", from_python, package_version("greenlet")),
