@@ -24,6 +24,7 @@ KEPT = runtimes.OUT / "measured.json"
 ROUNDS = 7
 QUICK_ROUNDS = 3
 LIMIT_S = 300  # of one program
+OURS = ("martlet", "martlet fibers")
 NO_SUCH_VARIANT = 3  # what a program leaves with for a variant that its runtime has nothing for
 
 
@@ -102,14 +103,14 @@ class Measured:
         known = self.all["cases"].get(key)
         if known is None or any(known["programs"].get(name) != value for name, value in prints.items()):
             known = self.all["cases"][key] = {"workload": workload.name, "variant": variant, "threads": threads,
-                                              "programs": prints, "left_out": {}, "rounds": []}
+                                              "programs": prints, "left_out": {}, "used_by_others": 0, "rounds": []}
         return known
 
 
 def measure(workload, case, programs, rounds, client, keep):
     """Adds rounds to a case until there are enough."""
     while len(case["rounds"]) < rounds:
-        found = {}
+        found, meanwhile = {}, machine.Others()
         for name, program in programs.items():
             if name in case["left_out"]:
                 continue
@@ -123,11 +124,12 @@ def measure(workload, case, programs, rounds, client, keep):
                     raise Failed(f"it printed no {lacking[0]}")
                 found[name] = figures
             except Failed as error:
-                if name in ("martlet", "martlet fibers"):
+                if name in OURS:
                     sys.exit(f"compare: {workload.name} of {name}, {case['threads']} threads: {error}")
                 case["left_out"][name] = str(error)
                 print(f"compare: {workload.name} of {name} is left out: {error}", file=sys.stderr)
         case["rounds"].append(found)
+        case["used_by_others"] = max(case["used_by_others"], round(meanwhile.share(), 3))
         keep()
         print(f"compare: {workload.name} {case['variant']}, {case['threads']} threads: round {len(case['rounds'])}",
               file=sys.stderr, flush=True)
@@ -137,10 +139,10 @@ def values_of(case, name, figure):
     return [one[name][figure] for one in case["rounds"] if name in one]
 
 
-def ratio(workload, case, name, base="martlet"):
+def ratio(workload, case, name):
     """Returns how many times more of the first figure a runtime takes than martlet; None where one of them is missing."""
     figure = next(iter(workload.figures))
-    mine, theirs = values_of(case, base, figure), values_of(case, name, figure)
+    mine, theirs = values_of(case, "martlet", figure), values_of(case, name, figure)
     return statistics.median(theirs) / statistics.median(mine) if mine and theirs else None
 
 
@@ -190,7 +192,7 @@ def chosen_workloads(names):
 
 def chosen_runtimes(asked):
     there = {runtime.name: runtime for runtime in runtimes.RUNTIMES}
-    always = ("martlet", "martlet fibers", "serial")
+    always = (*OURS, "serial")
     if asked.peers:
         names = [name.strip() for name in asked.peers.split(",")]
         for name in names:
@@ -217,10 +219,11 @@ def built(asked, workloads):
 def write(workloads, measured):
     """Writes the tables of all that was measured, and the plot."""
     about = measured.all["about"]
+    others = max(case["used_by_others"] for case in measured.all["cases"].values())
     lines = ["# martlet beside other runtimes", "",
              f"{about['machine']}, {about['processors']} processors, Linux {about['kernel']}, {about['compiler']}, Boost "
              f"{about['boost']}, oneTBB {about['tbb']}, martlet {about['martlet']}; others used "
-             f"{100 * about['used_by_others']:.0f}% of the machine meanwhile.",
+             f"at most {100 * others:.0f}% of the machine during a round.",
              *(["", "; ".join(about["versions"].values()) + "."] if about["versions"] else []), "",
              "Medians (lowest .. highest) of " + " or ".join(str(n) for n in sorted({len(case["rounds"]) for case in
              measured.all["cases"].values()})) + " rounds, turn about. `to martlet` is the ratio of the medians of the first figure.",
@@ -246,7 +249,6 @@ def main():
     runtimes.OUT.mkdir(parents=True, exist_ok=True)
     programs, missing, versions = built(asked, workloads)
     measured = Measured(asked.fresh)
-    meanwhile = machine.Others()
     rounds = QUICK_ROUNDS if asked.quick else ROUNDS
     for workload in workloads:
         for variant, threads in workload.cases(len(os.sched_getaffinity(0))):
@@ -257,8 +259,7 @@ def main():
                 client = workload.client and str(asked.build / "bench" / f"compare-{workload.name}-client")
                 measure(workload, case, mine, rounds, client, measured.save)
         known = measured.all.get("about", {}).get("versions", {})  # of a run that this one goes on with
-        measured.all["about"] = machine.surroundings(asked.build) | {
-            "used_by_others": round(meanwhile.share(), 3), "versions": known | versions, "missing": missing}
+        measured.all["about"] = machine.surroundings(asked.build) | {"versions": known | versions, "missing": missing}
         measured.save()
     everything = chosen_workloads([])
     write(everything, measured)

@@ -84,7 +84,7 @@ def from_meson(build, sources):
         if path.exists():
             programs[source.parent.name] = Program((path,), (path,))
     if sources and not programs:
-        raise Missing("its library is not installed")
+        raise Missing("its programs were not built; meson says whether a library is missing")
     return programs
 
 

@@ -1,22 +1,14 @@
 // A coroutine calls another one and waits for its value.
-#include <thread>
-#include <vector>
 
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include "../asio.hpp"
 #include "../support.hpp"
-
-namespace asio = boost::asio;
 
 namespace {
 
 constexpr long children = 5'000'000;
-
-template <class T = void>
-using task = asio::awaitable<T, asio::io_context::executor_type>;
 
 [[gnu::noinline]] task<long> twice(long value) { co_return 2 * value; }
 
@@ -26,15 +18,6 @@ task<long> parent() {
     sum += co_await twice(i);
   }
   co_return sum;
-}
-
-/// Runs what there is to run on so many threads, this one among them, until nothing is left.
-void run(asio::io_context& context, int threads) {
-  std::vector<std::jthread> others;
-  for (int i = 1; i < threads; ++i) {
-    others.emplace_back([&context] { context.run(); });
-  }
-  context.run();
 }
 
 }  // namespace

@@ -4,31 +4,23 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
-#include <thread>
-#include <vector>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/write.hpp>
 
+#include "../asio.hpp"
 #include "../support.hpp"
-
-namespace asio = boost::asio;
 
 namespace {
 
-using executor_type = asio::io_context::executor_type;
 using acceptor = asio::basic_socket_acceptor<asio::ip::tcp, executor_type>;
 using socket_type = asio::basic_stream_socket<asio::ip::tcp, executor_type>;
-template <class T = void>
-using task = asio::awaitable<T, executor_type>;
 
 struct totals {
   long connections;
@@ -66,15 +58,6 @@ task<> serve(acceptor& listener, totals& all) {
     socket.set_option(asio::ip::tcp::no_delay(true));
     asio::co_spawn(executor, echo(std::move(socket), all), asio::detached);
   }
-}
-
-/// Runs what there is to run on so many threads, this one among them, until nothing is left.
-void run(asio::io_context& context, int threads) {
-  std::vector<std::jthread> others;
-  for (int i = 1; i < threads; ++i) {
-    others.emplace_back([&context] { context.run(); });
-  }
-  context.run();
 }
 
 }  // namespace

@@ -1,28 +1,20 @@
 // A million children that do nothing; the last one tells their parent.
 #include <atomic>
-#include <thread>
-#include <vector>
 
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/experimental/concurrent_channel.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include "../asio.hpp"
 #include "../support.hpp"
-
-namespace asio = boost::asio;
 
 namespace {
 
 constexpr long children = 1'000'000;
 
-template <class T = void>
-using task = asio::awaitable<T, asio::io_context::executor_type>;
-using signal = asio::experimental::concurrent_channel<asio::io_context::executor_type, void(boost::system::error_code)>;
+using signal = asio::experimental::concurrent_channel<executor_type, void(boost::system::error_code)>;
 
 [[gnu::noinline]] task<> nothing(std::atomic<long>& ended, signal& all_ended) {
   if (++ended == children) {
@@ -40,15 +32,6 @@ task<long> parent() {
   }
   co_await all_ended.async_receive(asio::deferred);
   co_return ended;
-}
-
-/// Runs what there is to run on so many threads, this one among them, until nothing is left.
-void run(asio::io_context& context, int threads) {
-  std::vector<std::jthread> others;
-  for (int i = 1; i < threads; ++i) {
-    others.emplace_back([&context] { context.run(); });
-  }
-  context.run();
 }
 
 }  // namespace

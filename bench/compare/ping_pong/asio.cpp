@@ -1,31 +1,18 @@
 // A value goes to another coroutine and comes back raised by one, through channels without a buffer.
-#include <thread>
-#include <vector>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/experimental/channel.hpp>
-#include <boost/asio/experimental/concurrent_channel.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include "../asio.hpp"
 #include "../support.hpp"
-
-namespace asio = boost::asio;
 
 namespace {
 
 constexpr long rounds = 1'000'000;
-
-template <class T = void>
-using task = asio::awaitable<T, asio::io_context::executor_type>;
-using message = void(boost::system::error_code, long);
-using for_one_thread = asio::experimental::channel<asio::io_context::executor_type, message>;
-using for_all = asio::experimental::concurrent_channel<asio::io_context::executor_type, message>;
 
 template <class Channel>
 task<> answer(Channel& requests, Channel& replies) {
@@ -47,15 +34,6 @@ task<long> ask(Channel& requests, Channel& replies) {
   }
   requests.close();
   co_return value;
-}
-
-/// Runs what there is to run on so many threads, this one among them, until nothing is left.
-void run(asio::io_context& context, int threads) {
-  std::vector<std::jthread> others;
-  for (int i = 1; i < threads; ++i) {
-    others.emplace_back([&context] { context.run(); });
-  }
-  context.run();
 }
 
 template <class Channel>

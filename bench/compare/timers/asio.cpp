@@ -3,44 +3,29 @@
 #include <chrono>
 #include <cstddef>
 #include <random>
-#include <thread>
 #include <vector>
 
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include "../asio.hpp"
 #include "../support.hpp"
-
-namespace asio = boost::asio;
 
 namespace {
 
 constexpr std::size_t timers = 1'000'000;
 
-template <class T = void>
-using task = asio::awaitable<T, asio::io_context::executor_type>;
 using moment = std::chrono::steady_clock::time_point;
-using timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
-                                         asio::io_context::executor_type>;
+using timer =
+    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, executor_type>;
 
 task<> sleep(moment due, double& late) {
   timer mine(co_await asio::this_coro::executor, due);
   co_await mine.async_wait(asio::deferred);
   late = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - due).count();
-}
-
-/// Runs what there is to run on so many threads, this one among them, until nothing is left.
-void run(asio::io_context& context, int threads) {
-  std::vector<std::jthread> others;
-  for (int i = 1; i < threads; ++i) {
-    others.emplace_back([&context] { context.run(); });
-  }
-  context.run();
 }
 
 }  // namespace
