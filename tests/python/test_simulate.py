@@ -547,7 +547,7 @@ def test_after_it_everything_is_as_before():
 @pytest.mark.parametrize("call", ["simulate", "explore"])
 def test_ctrl_c_ends_it(call):
     printed, code = in_a_process(f"""
-        import martlet, os, signal, threading
+        import _thread, martlet, os, signal
 
         async def ticks():
             try:
@@ -564,7 +564,7 @@ def test_ctrl_c_ends_it(call):
             martlet.spawn(ticks)
             martlet.spawn(ticks_blocking)
             await martlet.asleep(86400)
-            threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT)).start()
+            _thread.start_new_thread(os.kill, (os.getpid(), signal.SIGINT))  # Thread.start may be interrupted within
             await martlet.channel().areceive()
 
         signal.signal(signal.SIGINT, signal.default_int_handler)
