@@ -15,11 +15,11 @@
 namespace martlet::detail {
 namespace {
 
-constinit descriptor_pool pool;
+constinit descriptor_pool all_descriptors;
 
 }  // namespace
 
-descriptor_pool& descriptors() noexcept { return pool; }
+descriptor_pool& descriptors() noexcept { return all_descriptors; }
 
 descriptor* descriptor_pool::try_take() noexcept {
   lock_.lock();
@@ -212,7 +212,7 @@ void descriptor::close(std::uint32_t expected) noexcept {
     }
   }
   calls::close(closing);
-  pool.give_back(this);
+  all_descriptors.give_back(this);
   make_ready(chain);
 }
 

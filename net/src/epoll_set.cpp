@@ -47,24 +47,24 @@ constinit base::spin_lock making;  // of the set of plain threads
 
 // A child of fork has none of our threads, and shares its epolls with the parent: it begins anew, and must not take
 // the parent's descriptors out of them.
-constinit base::fork_hook hook{.order = 20,
-                               .before =
-                                   []() noexcept {
-                                     making.lock();
-                                     descriptors().hold();
-                                   },
-                               .in_parent =
-                                   []() noexcept {
-                                     descriptors().let_go();
-                                     making.unlock();
-                                   },
-                               .in_child =
-                                   []() noexcept {
-                                     of_plain_threads.store(nullptr, base::relaxed);  // nobody else runs here
-                                     descriptors().forget_homes();
-                                     descriptors().let_go();
-                                     making.unlock();
-                                   }};
+constinit base::fork_hook epoll_hook{.order = 20,
+                                     .before =
+                                         []() noexcept {
+                                           making.lock();
+                                           descriptors().hold();
+                                         },
+                                     .in_parent =
+                                         []() noexcept {
+                                           descriptors().let_go();
+                                           making.unlock();
+                                         },
+                                     .in_child =
+                                         []() noexcept {
+                                           of_plain_threads.store(nullptr, base::relaxed);  // nobody else runs here
+                                           descriptors().forget_homes();
+                                           descriptors().let_go();
+                                           making.unlock();
+                                         }};
 
 // Its thread is never ended: others may wait while the process ends.
 void serve_plain_threads(epoll_set& set) {
@@ -113,7 +113,7 @@ epoll_set::~epoll_set() {
 
 epoll_set* epoll_set::of_this_thread() noexcept {
   try {
-    base::register_fork_hook(hook);
+    base::register_fork_hook(epoll_hook);
     host* here = current_host();
     if (here == nullptr) {
       return &set_of_plain_threads();

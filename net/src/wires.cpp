@@ -23,14 +23,14 @@ constinit base::spin_lock listing;
 constinit wires* newest = nullptr;
 
 // The parent's simulations stay there, and so do their networks: a child has the system's.
-constinit base::fork_hook hook{.order = 45,
-                               .before = []() noexcept { listing.lock(); },
-                               .in_parent = []() noexcept { listing.unlock(); },
-                               .in_child =
-                                   []() noexcept {
-                                     newest = nullptr;
-                                     listing.unlock();
-                                   }};
+constinit base::fork_hook wires_hook{.order = 45,
+                                     .before = []() noexcept { listing.lock(); },
+                                     .in_parent = []() noexcept { listing.unlock(); },
+                                     .in_child =
+                                         []() noexcept {
+                                           newest = nullptr;
+                                           listing.unlock();
+                                         }};
 
 net::endpoint with_port(const net::endpoint& one, std::uint16_t port) noexcept {
   sockaddr_storage address{};
@@ -105,7 +105,7 @@ std::shared_ptr<wires> wires::of_this_thread() {
 }
 
 void wires::open() noexcept {
-  base::register_fork_hook(hook);
+  base::register_fork_hook(wires_hook);
   const std::lock_guard guard(listing);
   older_ = std::exchange(newest, this);
 }

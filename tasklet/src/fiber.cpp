@@ -7,12 +7,12 @@
 namespace martlet::detail {
 namespace {
 
-constinit stack_pool pool;
+constinit stack_pool all_stacks;
 
-constinit base::fork_hook hook{.order = 40,
-                               .before = []() noexcept { pool.hold(); },
-                               .in_parent = []() noexcept { pool.let_go(); },
-                               .in_child = []() noexcept { pool.let_go(); }};
+constinit base::fork_hook stack_hook{.order = 40,
+                                     .before = []() noexcept { all_stacks.hold(); },
+                                     .in_parent = []() noexcept { all_stacks.let_go(); },
+                                     .in_child = []() noexcept { all_stacks.let_go(); }};
 
 // On the worker's stack, when the fiber has left its own: from here on another worker may run it.
 void after_leaving(void* argument) {
@@ -30,9 +30,9 @@ void after_rotating(void* here) { static_cast<host*>(here)->queues_.leave(); }
 
 }  // namespace
 
-stack_pool& stacks() noexcept { return pool; }
+stack_pool& stacks() noexcept { return all_stacks; }
 
-void keep_stacks_over_forks() noexcept { base::register_fork_hook(hook); }
+void keep_stacks_over_forks() noexcept { base::register_fork_hook(stack_hook); }
 
 void leave_fiber(host& here, void* operation, bool (*publish)(void*)) noexcept {
   fiber_core& core = *here.fiber_;
@@ -68,7 +68,7 @@ void yield_fiber(host& here) noexcept {
 void end_fiber(fiber_core& core, const std::exception_ptr* error) noexcept {
   tasklet& who = core.who;
   who.at()->fiber_ = nullptr;
-  pool.give_back(core.memory);
+  all_stacks.give_back(core.memory);
   finish_root(&who, error);
 }
 
@@ -76,7 +76,7 @@ void end_fiber(fiber_core& core, const std::exception_ptr* error) noexcept {
 
 namespace martlet {
 
-std::vector<stack_use> stack_uses() { return detail::pool.uses(); }
+std::vector<stack_use> stack_uses() { return detail::all_stacks.uses(); }
 
 std::size_t stack_high_water() noexcept {
   const detail::host* here = detail::current_host();

@@ -18,7 +18,7 @@
 namespace martlet::detail {
 namespace {
 
-constinit frame_pool pool;
+constinit frame_pool all_frames;
 
 // The lock of whatever has a free slot lies where a frame's tasklet has it; a channel's does too.
 base::spin_lock& lock_in(std::byte* slot) noexcept {
@@ -26,30 +26,31 @@ base::spin_lock& lock_in(std::byte* slot) noexcept {
 }
 
 // Nobody is in the middle of trimming at a fork either: he holds the locks of free slots.
-constinit base::fork_hook hook{.order = 30,
-                               .before =
-                                   []() noexcept {
-                                     decay().hold();
-                                     pool.hold();
-                                   },
-                               .in_parent =
-                                   []() noexcept {
-                                     pool.let_go();
-                                     decay().let_go();
-                                   },
-                               .in_child =
-                                   []() noexcept {
-                                     host* here = current_host();
-                                     tasklet* self = here != nullptr ? here->current_.load(base::relaxed) : nullptr;
-                                     pool.abandon(self != nullptr ? &self->word_ : nullptr);
-                                     pool.let_go();
-                                     decay().forget_keeper();
-                                     decay().let_go();
-                                   }};
+constinit base::fork_hook frame_hook{.order = 30,
+                                     .before =
+                                         []() noexcept {
+                                           decay().hold();
+                                           all_frames.hold();
+                                         },
+                                     .in_parent =
+                                         []() noexcept {
+                                           all_frames.let_go();
+                                           decay().let_go();
+                                         },
+                                     .in_child =
+                                         []() noexcept {
+                                           host* here = current_host();
+                                           tasklet* self =
+                                               here != nullptr ? here->current_.load(base::relaxed) : nullptr;
+                                           all_frames.abandon(self != nullptr ? &self->word_ : nullptr);
+                                           all_frames.let_go();
+                                           decay().forget_keeper();
+                                           decay().let_go();
+                                         }};
 
 }  // namespace
 
-frame_pool& frames() noexcept { return pool; }
+frame_pool& frames() noexcept { return all_frames; }
 
 void frame_pool::hold() noexcept {
   for (depot& d : depots_) {
@@ -243,7 +244,7 @@ void frame_pool::provide(std::size_t index, depot& d) {
 }
 
 frame_pool::chain frame_pool::take(std::size_t index, std::uint32_t most) {
-  base::register_fork_hook(hook);
+  base::register_fork_hook(frame_hook);
   depot& d = depots_[index];
   const std::lock_guard guard(d.lock);
   provide(index, d);
@@ -260,7 +261,7 @@ frame_pool::chain frame_pool::take(std::size_t index, std::uint32_t most) {
 }
 
 free_slot* frame_pool::take_one(std::size_t index) {
-  base::register_fork_hook(hook);
+  base::register_fork_hook(frame_hook);
   depot& d = depots_[index];
   const std::lock_guard guard(d.lock);
   provide(index, d);
@@ -415,14 +416,14 @@ bool frame_pool::drop_run(slab& s, std::byte* low, std::byte* high) noexcept {
 void frame_cache::flush() noexcept {
   for (std::size_t index = 0; index < frame_class_count; ++index) {
     if (lists_[index].first != nullptr) {
-      pool.give_back(index, std::exchange(lists_[index], {}).first);
+      all_frames.give_back(index, std::exchange(lists_[index], {}).first);
     }
   }
 }
 
 void* frame_cache::refill(std::size_t index) {
   auto& list = lists_[index];
-  list = pool.take(index, frame_pool::chain_length(index));
+  list = all_frames.take(index, frame_pool::chain_length(index));
   free_slot* slot = list.first;
   list.first = slot->next;
   --list.length;
@@ -439,7 +440,7 @@ void frame_cache::spill(std::size_t index) noexcept {
   }
   list.first = std::exchange(last->next, nullptr);
   list.length -= length;
-  pool.give_back(index, first);
+  all_frames.give_back(index, first);
 }
 
 void* allocate_frame_elsewhere(std::size_t size) {
@@ -447,14 +448,14 @@ void* allocate_frame_elsewhere(std::size_t size) {
     throw std::bad_alloc();
   }
   const std::size_t index = frame_class(size);
-  free_slot* const slot = pool.take_one(index);
+  free_slot* const slot = all_frames.take_one(index);
   base::unpoison(slot, frame_class_size(index));
   return slot;
 }
 
 void free_frame_elsewhere(free_slot* slot, std::size_t index) noexcept {
   slot->next = nullptr;
-  pool.give_back(index, slot);
+  all_frames.give_back(index, slot);
 }
 
 }  // namespace martlet::detail

@@ -33,10 +33,10 @@ struct former_action {
 
 constinit std::array<former_action, 2> former_actions;
 constinit base::spin_lock installing;
-constinit base::fork_hook hook{.order = 15,
-                               .before = []() noexcept { installing.lock(); },
-                               .in_parent = []() noexcept { installing.unlock(); },
-                               .in_child = []() noexcept { installing.unlock(); }};
+constinit base::fork_hook report_hook{.order = 15,
+                                      .before = []() noexcept { installing.lock(); },
+                                      .in_parent = []() noexcept { installing.unlock(); },
+                                      .in_child = []() noexcept { installing.unlock(); }};
 constinit base::atomic<const void*> last_reported{nullptr};
 
 former_action& former(int signal) noexcept { return former_actions[signal == SIGSEGV ? 0 : 1]; }
@@ -213,7 +213,7 @@ void take_over(int signal) noexcept {
 }  // namespace
 
 void report_overflows() noexcept {
-  base::register_fork_hook(hook);
+  base::register_fork_hook(report_hook);
   const std::lock_guard guard(installing);
   take_over(SIGSEGV);
   take_over(SIGBUS);
