@@ -9,13 +9,13 @@
 namespace martlet::detail {
 namespace {
 
-constinit memory_decay one;
+constinit memory_decay of_all_pools;
 
 bool something_is_free() noexcept { return frames().has_resident() || stacks().has_warm(); }
 
 }  // namespace
 
-memory_decay& decay() noexcept { return one; }
+memory_decay& decay() noexcept { return of_all_pools; }
 
 base::instant memory_decay::keep() noexcept {
   base::instant next = next_.load(base::relaxed);  // hints all along: who decides holds the lock
