@@ -11,9 +11,10 @@ namespace martlet::detail {
 ///
 /// A search that finds something saves a wake-up; one in vain takes a core from others, on a small machine from the very
 /// one that is waited for. So a search may take four times as long as those that found something lately, each in vain
-/// halves that, and when nothing is left of it only one in sixteen is made, for the longest.
+/// halves that, and when nothing is left of it only one in sixteen is made, for the longest. One that has just been missed makes
+/// the next one long.
 ///
-/// Threads   the one that searches; it may hand the search on to another.
+/// Threads   the one that searches, which may hand the search on to another; `missed` any.
 /// Source    the adaptive polling of idle virtual processors in Linux (virt/kvm, halt_poll_ns) halves and doubles.
 class patience {
  public:
@@ -36,6 +37,13 @@ class patience {
     now_.store(std::min(4 * typical, longest_), base::relaxed);
   }
 
+  /// Says that what only the searcher could have taken came so many cycles after a search began that had given up.
+  void missed(std::uint64_t after) noexcept {
+    if (after < 2 * longest_) {  // the wake-up that the search would have saved is in it
+      now_.store(longest_, base::relaxed);
+    }
+  }
+
   /// Says that it went on for as long as `begin` allowed.
   void gave_up() noexcept {
     const std::uint64_t half = now_.load(base::relaxed) / 2;
@@ -47,7 +55,7 @@ class patience {
   static constexpr std::uint64_t shortest = 32;  // of the longest: below that it saves nothing
 
   const std::uint64_t longest_;
-  // Atomic because the search goes from thread to thread; nobody else touches them.
+  // Atomic because the search goes from thread to thread; what is written beside each other is a guess either way.
   base::atomic<std::uint64_t> typical_;
   base::atomic<std::uint64_t> now_;
   base::atomic<std::uint32_t> skipped_{0};

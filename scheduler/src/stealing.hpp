@@ -126,6 +126,7 @@ class stealing : public run_queue, private failure_listener {
   bool take_watch(worker& w) noexcept;
   void give_up_watch(worker& w) noexcept;
   tasklet* search(worker& w);
+  bool await_search(worker& w, tasklet*& who);
   tasklet* search_once(worker& w);
   tasklet* take_foreign(worker& w);
   tasklet* take_injected();

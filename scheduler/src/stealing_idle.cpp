@@ -16,6 +16,7 @@ constexpr std::uint64_t shortest_backoff_us = 20;
 constexpr std::uint64_t longest_backoff_us = 2000;
 constexpr unsigned most_idle_naps = 40;  // a watcher stays for so long after it was needed: a wake-up costs as much
 constexpr std::uint32_t steal_cap = 128;
+constexpr std::uint64_t handing_over_us = 2;  // the longest that who found something takes to say so
 
 }  // namespace
 
@@ -123,6 +124,9 @@ tasklet* stealing::get_up(worker& w) {
     w.idle_naps_ = most_idle_naps;
     w.nap_ = shortest_nap;
   }
+  if (w.inbox_size_.load(base::relaxed) != 0) {
+    patience_.missed(base::cycles() - w.searched_at_);
+  }
   attend(w, false);
   attend_orphans(w);
   tasklet* who = w.take_local();
@@ -214,16 +218,12 @@ void stealing::keep_watch(worker& w) noexcept {
 // At most one worker searches; it spins for at most about what a wake would cost, and hands the search on when it finds
 // work.
 tasklet* stealing::search(worker& w) {
-  if (!w.has_search_) {
-    std::uint32_t nobody_searches = 0;
-    if (!searching_.compare_exchange_strong(nobody_searches, 1, base::relaxed)) {
-      return take_foreign(w);
-    }
-    w.has_search_ = true;
-  }
   tasklet* who = nullptr;
+  if (!w.has_search_ && !await_search(w, who)) {
+    return who;
+  }
   const std::uint64_t longest = patience_.begin();
-  const std::uint64_t start = base::cycles();
+  const std::uint64_t start = w.searched_at_ = base::cycles();
   std::uint64_t now = start;
   std::uint64_t polled = start;
   for (;;) {
@@ -252,12 +252,31 @@ tasklet* stealing::search(worker& w) {
     if (command_.load(base::relaxed) != command::run || w.leave_) {
       break;
     }
-    for (int i = 0; i < 8; ++i) {
-      base::cpu_pause();
-    }
+    base::cpu_pause(8);
   }
   end_search(w);
   return who;
+}
+
+// Takes the search, or what was sent to us meanwhile. Whoever has it may be about to go back to work, as partners do by turns
+// that must stay on different workers: to fall asleep just then would cost each of their turns a wake-up.
+//
+// Returns   whether it has the search.
+bool stealing::await_search(worker& w, tasklet*& who) {
+  const std::uint64_t start = base::cycles();
+  do {
+    if (std::uint32_t nobody_searches = 0;
+        searching_.load(base::relaxed) == 0 && searching_.compare_exchange_strong(nobody_searches, 1, base::relaxed)) {
+      w.has_search_ = true;
+      return true;
+    }
+    who = take_foreign(w);
+    if (who != nullptr) {
+      return false;
+    }
+    base::cpu_pause(8);
+  } while (base::cycles() - start < handing_over_us * cycles_per_us_);
+  return false;
 }
 
 // One look at all that others have, for a guest, whose loop has other things to do than to spin.

@@ -131,6 +131,7 @@ class alignas(128) worker final : public host {
   } count_;
 
   // Of one that has nothing to do.
+  std::uint64_t searched_at_ = 0;     // in cycles: when its last search began
   bool has_tidied_ = false;           // was awake for the sake of free memory only
   base::instant kept_ = base::never;  // when it means to give memory back
   bool naps_ = false;                 // holds the watch

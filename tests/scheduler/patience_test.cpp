@@ -52,8 +52,18 @@ TEST_SUITE("patience") {
     CHECK(p.begin() == 1600);
   }
 
+  TEST_CASE("who was woken soon after it had given up searches for the longest again") {
+    patience p(1600);
+    wear_out(p);
+    p.missed(3200);
+    CHECK(p.begin() == 0);
+    p.missed(3199);
+    CHECK(p.begin() == 1600);
+  }
+
   TEST_CASE("no patience at all stays none") {
     patience p(0);
+    p.missed(0);
     for (int i = 0; i < 100; ++i) {
       CHECK(p.begin() == 0);
     }

@@ -50,12 +50,14 @@ class atomic : public std::atomic<T> {
 };
 
 /// Tells the processor that this thread spins.
-inline void cpu_pause() noexcept {
+inline void cpu_pause(int times = 1) noexcept {
+  for (; times > 0; --times) {
 #if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
+    __builtin_ia32_pause();
 #elif defined(__aarch64__)
-  asm volatile("yield" ::: "memory");
+    asm volatile("yield" ::: "memory");
 #endif
+  }
 }
 
 }  // namespace martlet::base

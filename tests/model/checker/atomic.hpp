@@ -108,7 +108,7 @@ class atomic {
   T initial_;  // what it has when an execution first uses it; never changed
 };
 
-/// Waits until something that this thread has read since its last pause has changed.
-inline void cpu_pause(model::site at = model::site::here()) { model::execution::current().pause(at); }
+/// Waits until something that this thread has read since its last pause has changed, however often it is to pause.
+inline void cpu_pause(int = 1, model::site at = model::site::here()) { model::execution::current().pause(at); }
 
 }  // namespace martlet::base

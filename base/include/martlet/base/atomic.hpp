@@ -25,13 +25,15 @@ inline constexpr memory_order release = std::memory_order_release;
 inline constexpr memory_order acq_rel = std::memory_order_acq_rel;
 inline constexpr memory_order seq_cst = std::memory_order_seq_cst;
 
-/// Tells the processor that this thread spins.
-inline void cpu_pause() noexcept {
+/// Tells the processor that this thread spins. Cost about 40 cycles each time on AMD's processors, 140 on Intel's.
+inline void cpu_pause(int times = 1) noexcept {
+  for (; times > 0; --times) {
 #if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
+    __builtin_ia32_pause();
 #elif defined(__aarch64__)
-  asm volatile("yield" ::: "memory");
+    asm volatile("yield" ::: "memory");
 #endif
+  }
 }
 
 }  // namespace martlet::base
