@@ -171,41 +171,45 @@ def table(workload, cases):
     return "\n".join(lines) + "\n"
 
 
+def names_in(text):
+    return [name.strip() for name in text.split(",")]
+
+
 def arguments():
     parser = argparse.ArgumentParser(prog="compare", description=__doc__.split("\n\n")[0])
     parser.add_argument("build", type=pathlib.Path, help="the folder of a release build")
-    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="all without a name")
-    parser.add_argument("--only", metavar="WORKLOAD", action="append", default=[], help="the same as a plain name")
-    parser.add_argument("--peers", metavar="A,B", help="runtimes to measure beside martlet and serial code")
+    parser.add_argument("--only", metavar="WORKLOAD", type=names_in, action="extend", default=[], help="all without it")
+    parser.add_argument("--peers", metavar="A,B", type=names_in, action="extend", default=[],
+                        help="runtimes to measure beside martlet and serial code")
     parser.add_argument("--quick", action="store_true", help=f"the nearest peers, {QUICK_ROUNDS} rounds")
     parser.add_argument("--fresh", action="store_true", help="forget what was measured before")
     return parser.parse_args()
 
 
-def chosen_workloads(names):
-    there = {path.parent.name: path.parent for path in sorted(runtimes.HERE.glob("*/workload.toml"))}
+def check_names(kind, names, there):
     for name in names:
         if name not in there:
-            sys.exit(f"compare: there is no workload '{name}'; there are {', '.join(there)}.")
+            sys.exit(f"compare: there is no {kind} '{name}'; there are {', '.join(there)}.")
+
+
+def chosen_workloads(names):
+    there = {path.parent.name: path.parent for path in sorted(runtimes.HERE.glob("*/workload.toml"))}
+    check_names("workload", names, there)
     return [Workload(folder) for name, folder in there.items() if not names or name in names]
 
 
-def chosen_runtimes(asked):
+def chosen_runtimes(names, quick):
     there = {runtime.name: runtime for runtime in runtimes.RUNTIMES}
-    always = (*OURS, "serial")
-    if asked.peers:
-        names = [name.strip() for name in asked.peers.split(",")]
-        for name in names:
-            if name not in there:
-                sys.exit(f"compare: there is no runtime '{name}'; there are {', '.join(there)}.")
-        return [runtime for name, runtime in there.items() if name in names or name in always]
-    return [runtime for runtime in there.values() if runtime.is_core or not asked.quick]
+    check_names("runtime", names, there)
+    if names:
+        return [runtime for name, runtime in there.items() if name in (*names, *OURS, "serial")]
+    return [runtime for runtime in there.values() if runtime.is_core or not quick]
 
 
-def built(asked, workloads):
-    """Returns the programs by workload and runtime, and why runtimes are missing."""
+def built(asked, workloads, peers):
+    """Returns the programs by workload and runtime, why runtimes are missing, and the versions of those that are not."""
     programs, missing, versions = {workload.name: {} for workload in workloads}, {}, {}
-    for runtime in chosen_runtimes(asked):
+    for runtime in peers:
         try:
             for workload, program in runtime.programs(asked.build, [one.folder for one in workloads]).items():
                 programs[workload][runtime.name] = program
@@ -245,9 +249,10 @@ def main():
     asked.build = asked.build.resolve()
     if not (asked.build / "meson-info").is_dir():
         sys.exit(f"compare: {asked.build} is no build; `./dev compare` makes one in build/release.")
-    workloads = chosen_workloads(asked.workloads + asked.only)
+    workloads = chosen_workloads(asked.only)
+    peers = chosen_runtimes(asked.peers, asked.quick)
     runtimes.OUT.mkdir(parents=True, exist_ok=True)
-    programs, missing, versions = built(asked, workloads)
+    programs, missing, versions = built(asked, workloads, peers)
     measured = Measured(asked.fresh)
     rounds = QUICK_ROUNDS if asked.quick else ROUNDS
     for workload in workloads:
