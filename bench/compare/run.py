@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import pathlib
+import select
 import statistics
 import subprocess
 import sys
@@ -20,7 +21,6 @@ import runtimes
 sys.path.insert(0, str(runtimes.HERE.parent))
 import machine  # noqa: E402
 
-KEPT = runtimes.OUT / "measured.json"
 ROUNDS = 7
 QUICK_ROUNDS = 3
 LIMIT_S = 300  # of one program
@@ -45,6 +45,9 @@ class Workload:
         self.threads = text.get("threads")
         self.client = text.get("client")
 
+    def heading(self, figure):
+        return self.figures[figure] + (" (more is better)" if figure in self.more_is_better else "")
+
     def cases(self, processors):
         widths = sorted({1, processors})
         return [(variant, threads) for variant in self.variants for threads in self.threads or widths
@@ -52,30 +55,38 @@ class Workload:
 
 
 def parse(text):
-    return {name: float(value) for name, value in (line.split() for line in text.splitlines() if line)}
+    figures = {}
+    for line in text.splitlines():
+        try:
+            name, value = line.split()
+            figures[name] = float(value)
+        except ValueError:
+            raise Failed(f"it printed '{line[:80]}', which is no figure") from None
+    return figures
 
 
 def figures_of(program, threads, variant, client):
     """Runs a program once; returns its figures, or None where the variant does not exist for its runtime."""
     line = program.line(threads, variant)
     environment = os.environ | dict(program.environment)
-    server = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     figures = {}
-    try:
-        if client:
-            word, _, port = server.stdout.readline().partition(" ")
-            if word == "port":
-                done = subprocess.run([client, port.strip(), variant], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                      text=True, timeout=LIMIT_S)
-                if done.returncode != 0:
-                    raise Failed(f"its client ended with {done.returncode}: {done.stderr.strip()[-300:]}")
-                figures = parse(done.stdout)
-        out, errors = server.communicate(timeout=LIMIT_S)
-    except subprocess.TimeoutExpired:
-        raise Failed(f"it took more than {LIMIT_S} s") from None
-    finally:
-        server.kill()
-        server.wait()
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as server:
+        try:
+            if client:
+                if not select.select([server.stdout], [], [], LIMIT_S)[0]:
+                    raise subprocess.TimeoutExpired(line, LIMIT_S)
+                word, _, port = server.stdout.readline().partition(" ")
+                if word == "port":
+                    done = subprocess.run([client, port.strip(), variant], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                          text=True, timeout=LIMIT_S)
+                    if done.returncode != 0:
+                        raise Failed(f"its client ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+                    figures = parse(done.stdout)
+            out, errors = server.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"it took more than {LIMIT_S} s") from None
+        finally:
+            server.kill()
     if server.returncode == NO_SUCH_VARIANT:
         return None
     if server.returncode != 0:
@@ -86,15 +97,20 @@ def figures_of(program, threads, variant, client):
 class Measured:
     """What was measured so far, by case; kept in a file."""
 
-    def __init__(self, fresh):
-        self.all = {"cases": {}}
-        if KEPT.exists() and not fresh:
-            self.all = json.loads(KEPT.read_text())
+    def __init__(self, path):
+        self.path = path
+        self.all = json.loads(path.read_text()) if path.exists() else {"cases": {}}
 
     def save(self):
-        part = KEPT.with_suffix(".part")
+        part = self.path.with_suffix(".part")
         part.write_text(json.dumps(self.all, indent=1))
-        part.replace(KEPT)
+        part.replace(self.path)
+
+    def forget(self, workload):
+        self.all["cases"] = {key: case for key, case in self.all["cases"].items() if case["workload"] != workload.name}
+
+    def of(self, workload):
+        return [case for case in self.all["cases"].values() if case["workload"] == workload.name]
 
     def case(self, workload, variant, threads, programs):
         """Returns what there is of a case, empty when a program of it has changed or is new."""
@@ -155,7 +171,7 @@ def table(workload, cases):
     varies = len(workload.variants) > 1
     lines = [f"## {workload.name}", "", f"{workload.what[0].upper()}{workload.what[1:]}.", "",
              "| " + ("variant | " if varies else "") + "threads | runtime | "
-             + " | ".join(workload.figures.values()) + " | to martlet |",
+             + " | ".join(workload.heading(figure) for figure in workload.figures) + " | to martlet |",
              "|" + ("---|" if varies else "") + "--:|---|" + "--:|" * len(workload.figures) + "--:|"]
     for case in cases:
         for name in [runtime.name for runtime in runtimes.RUNTIMES]:
@@ -182,7 +198,7 @@ def arguments():
     parser.add_argument("--peers", metavar="A,B", type=names_in, action="extend", default=[],
                         help="runtimes to measure beside martlet and serial code")
     parser.add_argument("--quick", action="store_true", help=f"the nearest peers, {QUICK_ROUNDS} rounds")
-    parser.add_argument("--fresh", action="store_true", help="forget what was measured before")
+    parser.add_argument("--fresh", action="store_true", help="begin again with the workloads that are taken")
     return parser.parse_args()
 
 
@@ -211,31 +227,35 @@ def built(asked, workloads, peers):
     programs, missing, versions = {workload.name: {} for workload in workloads}, {}, {}
     for runtime in peers:
         try:
-            for workload, program in runtime.programs(asked.build, [one.folder for one in workloads]).items():
+            found = runtime.programs(asked.build, [one.folder for one in workloads])
+            for workload, program in found.items():
                 programs[workload][runtime.name] = program
-            versions[runtime.name] = runtime.version_text() if runtime.version else ""
+            if found and runtime.version:
+                versions[runtime.name] = runtime.version_text()
         except runtimes.Missing as reason:
             missing[runtime.name] = str(reason)
             print(f"compare: {runtime.name} is left out: {reason}", file=sys.stderr)
-    return programs, missing, {name: text for name, text in versions.items() if text}
+    return programs, missing, versions
 
 
 def write(workloads, measured):
     """Writes the tables of all that was measured, and the plot."""
     about = measured.all["about"]
-    others = max(case["used_by_others"] for case in measured.all["cases"].values())
+    have_figures = {name for case in measured.all["cases"].values() for one in case["rounds"] for name in one}
+    versions = dict.fromkeys(text for name, text in about["versions"].items() if name in have_figures)
+    others = max((case["used_by_others"] for case in measured.all["cases"].values()), default=0)
     lines = ["# martlet beside other runtimes", "",
              f"{about['machine']}, {about['processors']} processors, Linux {about['kernel']}, {about['compiler']}, Boost "
              f"{about['boost']}, oneTBB {about['tbb']}, martlet {about['martlet']}; others used "
              f"at most {100 * others:.0f}% of the machine during a round.",
-             *(["", "; ".join(about["versions"].values()) + "."] if about["versions"] else []), "",
+             *(["", "; ".join(versions) + "."] if versions else []), "",
              "Medians (lowest .. highest) of " + " or ".join(str(n) for n in sorted({len(case["rounds"]) for case in
              measured.all["cases"].values()})) + " rounds, turn about. `to martlet` is the ratio of the medians of the first figure.",
              "", "![ratios to martlet](compare.svg)", ""]
     if about["missing"]:
         lines += ["Left out: " + "; ".join(f"{name} ({why})" for name, why in about["missing"].items()) + ".", ""]
     for workload in workloads:
-        cases = [case for case in measured.all["cases"].values() if case["workload"] == workload.name]
+        cases = measured.of(workload)
         if cases:
             text = table(workload, cases)
             lines.append(text)
@@ -244,18 +264,15 @@ def write(workloads, measured):
     (runtimes.OUT / "README.md").write_text("\n".join(lines))
 
 
-def main():
-    asked = arguments()
-    asked.build = asked.build.resolve()
-    if not (asked.build / "meson-info").is_dir():
-        sys.exit(f"compare: {asked.build} is no build; `./dev compare` makes one in build/release.")
-    workloads = chosen_workloads(asked.only)
-    peers = chosen_runtimes(asked.peers, asked.quick)
+def compare(asked, workloads, peers):
+    """Measures what was not measured yet, and returns all that was."""
     runtimes.OUT.mkdir(parents=True, exist_ok=True)
     programs, missing, versions = built(asked, workloads, peers)
-    measured = Measured(asked.fresh)
+    measured = Measured(runtimes.OUT / "measured.json")
     rounds = QUICK_ROUNDS if asked.quick else ROUNDS
     for workload in workloads:
+        if asked.fresh:
+            measured.forget(workload)
         for variant, threads in workload.cases(len(os.sched_getaffinity(0))):
             mine = {name: program for name, program in programs[workload.name].items() if name != "serial" or threads in
                     (1, *(workload.threads or []))}
@@ -266,12 +283,22 @@ def main():
         known = measured.all.get("about", {}).get("versions", {})  # of a run that this one goes on with
         measured.all["about"] = machine.surroundings(asked.build) | {"versions": known | versions, "missing": missing}
         measured.save()
+    return measured
+
+
+def main():
+    asked = arguments()
+    asked.build = asked.build.resolve()
+    if not (asked.build / "meson-info").is_dir():
+        sys.exit(f"compare: {asked.build} is no build; `./dev compare` makes one in build/release.")
+    workloads = chosen_workloads(asked.only)
+    measured = compare(asked, workloads, chosen_runtimes(asked.peers, asked.quick))
     everything = chosen_workloads([])
     write(everything, measured)
     import chart  # matplotlib is needed for this alone
     chart.draw(everything, measured.all["cases"].values(), ratio, runtimes.OUT / "compare.svg")
     for workload in workloads:
-        print(table(workload, [case for case in measured.all["cases"].values() if case["workload"] == workload.name]))
+        print(table(workload, measured.of(workload)))
     print(f"{(runtimes.OUT / 'README.md').relative_to(runtimes.ROOT)}, compare.svg, measured.json")
 
 

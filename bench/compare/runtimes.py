@@ -83,7 +83,7 @@ def from_meson(build, sources):
         path = build / "bench" / f"compare-{source.parent.name}-{source.stem}"
         if path.exists():
             programs[source.parent.name] = Program((path,), (path,))
-    if sources and not programs:
+    if not programs:
         raise Missing("its programs were not built; meson says whether a library is missing")
     return programs
 
@@ -184,7 +184,8 @@ class Runtime:
 
     def programs(self, build, workloads):
         """Returns a program by the name of each workload that it has a source for; raises Missing."""
-        return self.make(build, [workload / self.file for workload in workloads if (workload / self.file).exists()])
+        sources = [workload / self.file for workload in workloads if (workload / self.file).exists()]
+        return self.make(build, sources) if sources else {}
 
     def version_text(self):
         try:
