@@ -1,9 +1,9 @@
-# A hundred thousand threads that only tell that they ended; their parent waits for each.
+# Ten thousand threads, a hundredth, that only tell that they ended; their parent waits for each.
 import threading
 
 from support import report
 
-CHILDREN = 100_000
+CHILDREN = 10_000
 
 
 def parent(_):

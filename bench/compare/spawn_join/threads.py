@@ -1,9 +1,9 @@
-# One thread after the other, each with a value that its parent waits for.
+# One thread after the other, ten thousand and so a hundredth, each with a value that its parent waits for.
 import threading
 
 from support import report
 
-CHILDREN = 100_000
+CHILDREN = 10_000
 
 
 def twice(value, result):
