@@ -84,7 +84,7 @@ TEST_SUITE("budget") {
     all.add(
         actor::coroutine,
         [&]() -> task<> {
-          while (co_await c.receive()) {}
+          while (auto one = co_await c.receive()) {}
         },
         [] {});
     pool.block_on([&]() -> task<> {

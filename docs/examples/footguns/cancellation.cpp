@@ -27,7 +27,7 @@ martlet::task<int> fetch(martlet::channel<int>& replies) {
 martlet::task<> serve(martlet::channel<int>& requests, martlet::channel<std::string>& peer) {
   std::exception_ptr failure;
   try {
-    while (co_await requests.receive()) {}
+    while (auto one = co_await requests.receive()) {}
   } catch (...) {
     failure = std::current_exception();
   }
@@ -59,7 +59,7 @@ martlet::task<int> fetch(martlet::channel<int>& replies) {
 martlet::task<> serve(martlet::channel<int>& requests, martlet::channel<std::string>& peer) {
   std::exception_ptr failure;
   try {
-    while (co_await requests.receive()) {}
+    while (auto one = co_await requests.receive()) {}
   } catch (...) {
     failure = std::current_exception();
   }

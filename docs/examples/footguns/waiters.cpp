@@ -10,7 +10,7 @@ void run() {
   martlet::scheduler pool(1);
   martlet::channel<int> numbers;  // ends before the scheduler, whose tasklet still waits in it
   auto sum = pool.spawn([&]() -> martlet::task<> {
-    while (co_await numbers.receive()) {}
+    while (auto one = co_await numbers.receive()) {}
   });
   while (numbers.balance() != -1) {}  // until it waits
 }
@@ -25,7 +25,7 @@ void run() {
   martlet::channel<int> numbers;  // ends last
   martlet::scheduler pool(1);     // cancels what waits, and waits for it
   auto sum = pool.spawn([&]() -> martlet::task<> {
-    while (co_await numbers.receive()) {}
+    while (auto one = co_await numbers.receive()) {}
   });
 }
 // [end]
@@ -35,7 +35,7 @@ void run_and_close() {
   martlet::scheduler pool(1);
   martlet::channel<int> numbers;
   auto sum = pool.spawn([&]() -> martlet::task<> {
-    while (co_await numbers.receive()) {}
+    while (auto one = co_await numbers.receive()) {}
   });
   numbers.close();                // who waits in it goes on,
   pool.block_on(std::move(sum));  // and has left it here
