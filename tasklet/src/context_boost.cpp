@@ -37,7 +37,7 @@ struct boost_context::jump {
   }
 };
 
-void boost_context::prepare(stack_span stack, function entry, void* argument) noexcept {
+void boost_context::place(stack_span stack, function entry, void* argument) noexcept {
   reset(stack);
   then_ = entry;
   then_argument_ = argument;

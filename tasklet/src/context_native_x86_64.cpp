@@ -198,15 +198,23 @@ void native_context::departed(void* self) {
 }
 
 void native_context::prepare(stack_span stack, function entry, void* argument) noexcept {
+  place(stack, entry, argument);
+  inherit();
+}
+
+void native_context::inherit() noexcept {
+  const std::uint32_t bits = read_control_bits();
+  mxcsr_ = bits & mxcsr_control;
+  x87_control_ = static_cast<std::uint16_t>(bits >> 16);
+}
+
+void native_context::place(stack_span stack, function entry, void* argument) noexcept {
   if (shadow_stack() != 0) [[unlikely]] {
     base::fatal(
         "this process runs with a hardware shadow stack, which fibers cannot switch; start it without "
         "(GLIBC_TUNABLES=glibc.cpu.x86_shstk=off), or build martlet with -Dswitch=boost");
   }
   reset(stack);
-  const std::uint32_t bits = read_control_bits();
-  mxcsr_ = bits & mxcsr_control;
-  x87_control_ = static_cast<std::uint16_t>(bits >> 16);
   const auto top = reinterpret_cast<std::uintptr_t>(stack.top) & ~std::uintptr_t{15};
   auto* saved = reinterpret_cast<saved_registers*>(top) - 1;  // the start then finds the stack on a 16-byte boundary
   *saved = {};

@@ -46,10 +46,11 @@ void yield_fiber(host& here) noexcept {
   core.flow.begin_hand_over();
   tasklet* next = here.executor_->rotate(&core.who, &core.who, here);
   if (next != nullptr && next->kind_ == kind::fiber) [[likely]] {
-    fiber_core& other = fiber_core::of(*next);
-    here.fiber_ = &other;
-    core.flow.hand_over(other.flow, after_rotating, &here);
-    return;
+    if (fiber_core& other = fiber_core::of(*next); other.flow.is_placed()) [[likely]] {
+      here.fiber_ = &other;
+      core.flow.hand_over(other.flow, after_rotating, &here);
+      return;
+    }
   }
   if (next != nullptr) {
     here.fiber_ = nullptr;

@@ -130,25 +130,41 @@ void note_depth(base::atomic<std::uint32_t>& deepest, std::size_t bytes) noexcep
                     : " were asked for: ask for less, or run this on a thread of its own"));
 }
 
+std::size_t class_of(std::size_t bytes) {
+  if (bytes > stack_pool::largest_bytes || (bytes < stack_pool::smallest_bytes && bytes != 0)) [[unlikely]] {
+    refuse_size(bytes);
+  }
+  const std::size_t units = bytes <= stack_pool::default_bytes ? 1 : std::bit_ceil(bytes) / stack_pool::default_bytes;
+  return static_cast<std::size_t>(std::countr_zero(units));
+}
+
 }  // namespace
 
+stack_record* stack_pool::size_class::pop_from(bool is_guarded, bool is_warm) noexcept {
+  stack_record*& list = free[is_guarded ? 1 : 0][is_warm ? 1 : 0];
+  stack_record* record = list;
+  if (record == nullptr) {
+    return nullptr;
+  }
+  list = record->next;
+  if (is_warm) {
+    const std::size_t left = warm.load(base::relaxed) - 1;
+    warm.store(left, base::relaxed);
+    if (left < least_warm) [[unlikely]] {
+      least_warm = left;
+    }
+  } else {
+    --cold;
+    stack_slab::of(record)->cold -= is_guarded ? 1 : 0;
+  }
+  return record;
+}
+
 stack_record* stack_pool::size_class::pop(guard_policy policy) noexcept {
-  const std::size_t wanted = policy == guard_policy::guarded ? 1 : 0;
-  for (const std::size_t is_guarded : {wanted, 1 - wanted}) {
-    for (const std::size_t is_warm : {std::size_t{1}, std::size_t{0}}) {
-      stack_record*& list = free[is_guarded][is_warm];
-      if (stack_record* record = list; record != nullptr) {
-        list = record->next;
-        if (is_warm == 1) {
-          const std::size_t left = warm.load(base::relaxed) - 1;
-          warm.store(left, base::relaxed);
-          if (left < least_warm) [[unlikely]] {
-            least_warm = left;
-          }
-        } else {
-          --cold;
-          stack_slab::of(record)->cold -= is_guarded == 1 ? 1 : 0;
-        }
+  const bool wanted = policy == guard_policy::guarded;
+  for (const bool is_guarded : {wanted, !wanted}) {
+    for (const bool is_warm : {true, false}) {
+      if (stack_record* record = pop_from(is_guarded, is_warm); record != nullptr) {
         return record;
       }
     }
@@ -166,53 +182,107 @@ stack_record* stack_pool::size_class::pop(guard_policy policy) noexcept {
   return nullptr;
 }
 
-stack stack_pool::take(std::size_t bytes, guard_policy policy) {
-  if (bytes > largest_bytes || (bytes < smallest_bytes && bytes != 0)) [[unlikely]] {
-    refuse_size(bytes);
-  }
-  const std::size_t units = bytes <= default_bytes ? 1 : std::bit_ceil(bytes) / default_bytes;
-  const auto class_index = static_cast<std::size_t>(std::countr_zero(units));
-  size_class& mine = classes_[class_index];
-  stack_record* record = nullptr;
-  {
-    const std::lock_guard hold(mine.lock);
-    record = mine.pop(policy);
-  }
-  if (record == nullptr) [[unlikely]] {
-    record = take_fresh(class_index);
-  }
-  stack_slab& slab = *stack_slab::of(record);
-  const std::size_t stack_bytes = class_bytes(class_index);
-  std::byte* guard = slab.first + record->index * stride(slab, stack_bytes);
-  std::byte* low = guard + slab.page_bytes;
+void stack_pool::size_class::push_cold(stack_record* record) noexcept {
+  const std::size_t is_guarded = record->is_guarded.load(base::relaxed) ? 1 : 0;
+  record->next = std::exchange(free[is_guarded][0], record);
+  ++cold;
+  stack_slab::of(record)->cold += is_guarded == 1 ? 1 : 0;
+}
+
+// From here on a record that was popped is a stack that somebody has.
+stack stack_pool::hand_out(stack_record* record) noexcept {
+  const stack_slab& slab = *stack_slab::of(record);
+  const std::size_t stack_bytes = class_bytes(slab.class_index);
+  std::byte* low = low_of(slab, record->index, stack_bytes);
   record->is_taken.store(true, base::relaxed);  // for reports only
-  const stack result{low, low + stack_bytes - record->index % colours * cache_line, record};
-  if (policy == guard_policy::guarded && !record->is_guarded.load(base::relaxed)) [[unlikely]] {  // ours alone now
-    try {
-      install_guard(record, guard, slab.page_bytes);
-    } catch (...) {
-      give_back(result);
-      throw;
-    }
-  }
   base::unpoison(low, stack_bytes);
   if (slab.is_watched) [[unlikely]] {
     base::valgrind_fresh(low, stack_bytes);
   }
-  return result;
+  return {low, low + stack_bytes - record->index % colours * cache_line, record};
+}
+
+void stack_pool::take_back(const stack& from) noexcept {
+  if (!from.record->is_taken.load(base::relaxed)) [[unlikely]] {  // only catches a bug; the lock orders what is no bug
+    base::fatal("a fiber's stack was given back twice");
+  }
+  from.record->is_taken.store(false, base::relaxed);
+  base::poison(from.low, size_of(from));
+}
+
+// Takes     what was popped, null for nothing.
+stack stack_pool::finish_taking(stack_record* record, std::size_t class_index, guard_policy policy) {
+  if (record == nullptr) [[unlikely]] {
+    record = take_fresh(class_index);
+  }
+  if (policy == guard_policy::guarded && !record->is_guarded.load(base::relaxed)) [[unlikely]] {  // ours alone now
+    require_guard(record);
+  }
+  return hand_out(record);
+}
+
+// Makes the guard of a stack that was just popped, or gives the stack back.
+void stack_pool::require_guard(stack_record* record) {
+  const stack_slab& slab = *stack_slab::of(record);
+  std::byte* low = low_of(slab, record->index, class_bytes(slab.class_index));
+  try {
+    install_guard(record, low - slab.page_bytes, slab.page_bytes);
+  } catch (...) {
+    give_back(hand_out(record));
+    throw;
+  }
+}
+
+stack stack_pool::take(std::size_t bytes, guard_policy policy) {
+  const std::size_t class_index = class_of(bytes);
+  stack_record* record = nullptr;
+  {
+    size_class& mine = classes_[class_index];
+    const std::lock_guard hold(mine.lock);
+    record = mine.pop(policy);
+  }
+  return finish_taking(record, class_index, policy);
+}
+
+stack stack_pool::take_ahead(std::size_t bytes, bool& is_settled) {
+  const std::size_t class_index = class_of(bytes);
+  stack_record* record = nullptr;
+  {
+    size_class& mine = classes_[class_index];
+    const std::lock_guard hold(mine.lock);
+    record = mine.pop_from(true, true);
+    is_settled = record != nullptr;
+    if (!is_settled) [[unlikely]] {
+      record = mine.pop(guard_policy::guarded);
+    }
+  }
+  return finish_taking(record, class_index, guard_policy::guarded);
+}
+
+void stack_pool::settle(stack& mine) noexcept {
+  size_class& all = classes_[stack_slab::of(mine.record)->class_index];
+  if (all.warm.load(base::relaxed) == 0) {  // a hint
+    return;
+  }
+  take_back(mine);
+  stack_record* record = nullptr;
+  {
+    const std::lock_guard hold(all.lock);
+    record = all.pop_from(true, true);
+    if (record != nullptr) {
+      all.push_cold(mine.record);
+    }
+  }
+  mine = hand_out(record != nullptr ? record : mine.record);
 }
 
 void stack_pool::give_back(const stack& from) noexcept {
+  take_back(from);
   stack_record* record = from.record;
-  if (!record->is_taken.load(base::relaxed)) [[unlikely]] {  // only catches a bug; the lock orders what is no bug
-    base::fatal("a fiber's stack was given back twice");
-  }
-  record->is_taken.store(false, base::relaxed);
-  stack_slab& slab = *stack_slab::of(record);
-  size_class& mine = classes_[slab.class_index];
-  const std::size_t most_warm = options_.warm_bytes / default_bytes >> slab.class_index;  // without a division
+  const std::size_t class_index = stack_slab::of(record)->class_index;
+  size_class& mine = classes_[class_index];
+  const std::size_t most_warm = options_.warm_bytes / default_bytes >> class_index;  // without a division
   auto& free = mine.free[record->is_guarded.load(base::relaxed) ? 1 : 0];
-  base::poison(from.low, class_bytes(slab.class_index));
   bool is_sample = false;
   {
     const std::lock_guard hold(mine.lock);
@@ -226,9 +296,7 @@ void stack_pool::give_back(const stack& from) noexcept {
   }
   drop_pages(mine, *record, is_sample);  // outside the lock: system calls
   const std::lock_guard hold(mine.lock);
-  record->next = std::exchange(free[0], record);
-  ++mine.cold;
-  slab.cold += record->is_guarded.load(base::relaxed) ? 1 : 0;
+  mine.push_cold(record);
 }
 
 stack_slab* stack_pool::map_slab(std::size_t class_index) const {

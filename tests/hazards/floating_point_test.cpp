@@ -2,6 +2,7 @@
 #include <martlet/martlet.hpp>
 
 #include <cfenv>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -26,6 +27,23 @@ int rounding_seen() {
 }
 
 TEST_SUITE("floating point") {
+  TEST_CASE("a fiber takes over the rounding of whoever spawns it, at once and when it begins later") {
+    scheduler pool(1);
+    pool.block_on(pool.spawn([] {
+      for (int round = 0; round < 2; ++round) {
+        std::vector<martlet::handle<int>> all;
+        std::fesetround(FE_UPWARD);
+        for (int i = 0; i < 20; ++i) {
+          all.push_back(martlet::spawn([] { return rounding_seen(); }));
+        }
+        std::fesetround(FE_TONEAREST);
+        for (auto& one : all) {
+          CHECK(martlet::await(one.join()) == FE_UPWARD);
+        }
+      }
+    }));
+  }
+
   TEST_CASE("each fiber keeps its rounding from thread to thread") {
     scheduler pool({.workers = 2, .migrate_always = true});
     counter wrong{0};

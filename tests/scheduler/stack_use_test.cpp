@@ -73,6 +73,24 @@ TEST_SUITE("stack use") {
     print_stack_uses();
   }
 
+  TEST_CASE("fibers that wait for their first turn share the pages of those that have ended") {
+    if constexpr (!martlet::detail::context::inherits_apart) {
+      return;
+    }
+    scheduler pool(1);
+    const std::size_t before = martlet::detail::stacks().counts().warm;
+    int ended = 0;
+    pool.block_on(pool.spawn([&] {
+      martlet::scope all;
+      for (int i = 0; i < 5000; ++i) {
+        all.spawn([&] { ++ended; });
+      }
+      all.join();
+    }));
+    CHECK(ended == 5000);
+    CHECK(martlet::detail::stacks().counts().warm <= before + 2);  // the parent's and theirs
+  }
+
   TEST_CASE("a coroutine has no stack of its own to measure") {
     scheduler pool(1);
     CHECK(pool.block_on([]() -> martlet::task<std::size_t> { co_return martlet::stack_high_water(); }()) == 0);

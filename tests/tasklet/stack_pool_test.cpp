@@ -291,6 +291,57 @@ TEST_SUITE("stack_pool") {
     }
   }
 
+  TEST_CASE("taken ahead, a stack that has its pages is settled; others share the pages of those that have ended") {
+    test_pool pool;
+    pool.give_back(pool.take());
+    bool is_settled = false;
+    const stack first = pool.take_ahead(0, is_settled);
+    CHECK(is_settled);
+
+    stack waiting[3];
+    for (stack& one : waiting) {
+      one = pool.take_ahead(0, is_settled);
+      CHECK_FALSE(is_settled);
+    }
+    for (stack& one : waiting) {
+      const std::byte* before = one.low;
+      pool.settle(one);
+      CHECK((one.low == before) == (&one == &waiting[0]));  // the later ones take over the first one's
+      CHECK(one.low == waiting[0].low);
+      CHECK(pool.guard_of(one.low - 1).has_value());
+      fill(one, 1);
+      pool.give_back(one);
+    }
+    pool.give_back(first);
+    CHECK(pool.counts().warm == 2);
+    CHECK(pool.counts().cold == 2);
+  }
+
+  TEST_CASE("stacks that were taken ahead and never used leave nothing behind") {
+    test_pool pool;
+    constexpr std::size_t many = 5000;
+    std::vector<stack> all(many);
+    const stack used = pool.take();
+    for (stack& one : all) {
+      bool is_settled = true;
+      one = pool.take_ahead(0, is_settled);
+      REQUIRE_FALSE(is_settled);
+    }
+    CHECK(pool.counts().taken == many + 1);
+    pool.give_back(used);
+    for (stack& one : all) {
+      pool.settle(one);
+      pool.give_back(one);
+    }
+    CHECK(pool.counts().warm == 1);
+    CHECK(pool.counts().cold == many);
+    trim(pool);
+    trim(pool);
+    CHECK(pool.counts().warm == 0);
+    CHECK(pool.counts().cold < 1024);  // of the slab that is open
+    CHECK(pool.counts().taken == 0);
+  }
+
   TEST_CASE("who takes and gives back while another thread trims finds guards, and nobody's stack") {
     test_pool pool;
     base::atomic<bool> is_over{false};
@@ -301,7 +352,15 @@ TEST_SUITE("stack_pool") {
         for (int i = 0; i < 300; ++i) {
           stack mine[20];
           for (stack& one : mine) {
-            one = pool.take(stack_pool::largest_bytes);
+            if (i % 2 == 0) {
+              one = pool.take(stack_pool::largest_bytes);
+            } else {
+              bool is_settled = false;
+              one = pool.take_ahead(stack_pool::largest_bytes, is_settled);
+              if (!is_settled) {
+                pool.settle(one);
+              }
+            }
             *reinterpret_cast<int*>(one.top - 8) = t;
             wrong += pool.guard_of(one.low - 1) ? 0 : 1;
           }

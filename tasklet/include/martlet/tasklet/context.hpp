@@ -149,6 +149,15 @@ class native_context : public flow_state {
   /// Makes the next `resume` call `entry(argument)` on `stack`. `entry` must not return: its last act is `finish`.
   void prepare(stack_span stack, function entry, void* argument) noexcept;
 
+  /// `prepare` in two parts, which two threads may do: what the flow takes over from its creator, and what it needs a stack
+  /// for.
+  static constexpr bool inherits_apart = true;
+  void inherit() noexcept;
+  void place(stack_span stack, function entry, void* argument) noexcept;
+
+  /// Returns   whether the flow has a stack: `place` was called.
+  bool is_placed() const noexcept { return stack_pointer_ != nullptr; }
+
   /// Runs the flow until it suspends or finishes. For threads, not for flows.
   ///
   /// Threads   any, one at a time.
@@ -208,7 +217,11 @@ class boost_context : public flow_state {
  public:
   boost_context() noexcept = default;
 
-  void prepare(stack_span stack, function entry, void* argument) noexcept;
+  static constexpr bool inherits_apart = false;  // Boost.Context writes to the stack what the flow takes over
+  void prepare(stack_span stack, function entry, void* argument) noexcept { place(stack, entry, argument); }
+  void inherit() noexcept {}
+  void place(stack_span stack, function entry, void* argument) noexcept;
+  bool is_placed() const noexcept { return suspended_ != nullptr; }
   void resume(carrier& here) noexcept;
   void suspend() noexcept { suspend(nullptr, nullptr); }
   void suspend(function then, void* argument) noexcept;

@@ -86,6 +86,19 @@ class stack_pool {
   /// Cost      about 7 ns when one is free; a fresh one 0.6 us, and 1.5 us for each page that it touches first.
   stack take(std::size_t bytes = default_bytes, guard_policy policy = guard_policy::guarded);
 
+  /// As `take`, for a use that begins later: `settle` it then. So those that wait for their first use need no page, and share
+  /// the pages of those that have ended by then.
+  ///
+  /// Returns   a stack with its guard; in `is_settled` whether it has its pages already.
+  /// Throws    as `take`.
+  /// Cost      as `take`, without the pages.
+  stack take_ahead(std::size_t bytes, bool& is_settled);
+
+  /// Exchanges a stack from `take_ahead` for one that has its pages, if there is one.
+  ///
+  /// Cost      about 7 ns.
+  void settle(stack& mine) noexcept;
+
   /// Gives a stack back. Nothing may run on it any more.
   ///
   /// Cost      about 7 ns; 1 us when enough free ones keep their pages already and this one's go back to the system.
@@ -145,6 +158,8 @@ class stack_pool {
 
   struct alignas(64) size_class {
     stack_record* pop(guard_policy policy) noexcept;
+    stack_record* pop_from(bool is_guarded, bool is_warm) noexcept;
+    void push_cold(stack_record* record) noexcept;
 
     std::size_t taken() const noexcept { return carved - warm.load(base::relaxed) - cold; }
 
@@ -164,6 +179,11 @@ class stack_pool {
   static void drop_pages(size_class& mine, stack_record& record, bool notes_depth) noexcept;
   static constexpr std::size_t class_bytes(std::size_t index) noexcept { return default_bytes << index; }
 
+  static stack hand_out(stack_record* record) noexcept;
+  static void take_back(const stack& from) noexcept;
+
+  stack finish_taking(stack_record* record, std::size_t class_index, guard_policy policy);
+  void require_guard(stack_record* record);
   stack_slab* map_slab(std::size_t class_index) const;
   stack_record* take_fresh(std::size_t class_index);
   void install_guard(stack_record* record, std::byte* page, std::size_t page_bytes);
