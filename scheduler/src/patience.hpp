@@ -20,6 +20,9 @@ class patience {
  public:
   explicit patience(std::uint64_t longest) noexcept : longest_(longest), typical_(longest), now_(longest) {}
 
+  /// Returns   how many cycles any search may go on in vain.
+  std::uint64_t longest() const noexcept { return longest_; }
+
   /// Returns   how many cycles the search that begins may go on in vain; 0 for one look only.
   std::uint64_t begin() noexcept {
     if (const std::uint64_t now = now_.load(base::relaxed); now != 0) {

@@ -263,20 +263,20 @@ tasklet* stealing::search(worker& w) {
 //
 // Returns   whether it has the search.
 bool stealing::await_search(worker& w, tasklet*& who) {
+  const std::uint64_t longest = std::min(handing_over_us * cycles_per_us_, patience_.longest());
   const std::uint64_t start = base::cycles();
-  do {
-    if (std::uint32_t nobody_searches = 0;
-        searching_.load(base::relaxed) == 0 && searching_.compare_exchange_strong(nobody_searches, 1, base::relaxed)) {
+  for (;;) {
+    std::uint32_t nobody_searches = 0;
+    if (searching_.compare_exchange_strong(nobody_searches, 1, base::relaxed)) {
       w.has_search_ = true;
       return true;
     }
     who = take_foreign(w);
-    if (who != nullptr) {
+    if (who != nullptr || base::cycles() - start >= longest) {
       return false;
     }
     base::cpu_pause(8);
-  } while (base::cycles() - start < handing_over_us * cycles_per_us_);
-  return false;
+  }
 }
 
 // One look at all that others have, for a guest, whose loop has other things to do than to spin.
