@@ -26,10 +26,10 @@ void spin_lock::lock_slowly(std::uint8_t seen) noexcept {
         "middle of using it when the fork came, so it cannot be used here: make new ones in the child");
   }
   for (int looks = 1, pauses = fewest_pauses;; ++looks) {
-    cpu_pause(pauses);
     if (state_.load(relaxed) == 0 && state_.exchange(held, acquire) == 0) {  // [spin.own]
       return;
     }
+    cpu_pause(pauses);
     pauses = std::min(2 * pauses, most_pauses);
     if (looks > patient_looks) {
       sched_yield();
