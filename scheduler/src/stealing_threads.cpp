@@ -176,6 +176,10 @@ void stealing::run_until(tasklet* who) {
   end.publish();
   loop(lent);
   lent.awaits_way_out_ = false;
+  {
+    const std::lock_guard guard(who->lock_);  // others may look who waits for it
+    end.result();
+  }
   leave_behind(lent);
 }
 

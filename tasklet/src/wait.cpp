@@ -243,7 +243,17 @@ status status_of(const tasklet& who) noexcept {
 
 namespace {
 
+[[noreturn]] void refuse_drop_in_join(const tasklet& who) noexcept {
+  base::fatal(
+      "the handle of the tasklet spawned at ", who.site_.file(), ":", who.site_.line(),
+      " was dropped while another tasklet waits in its join, and would be left without a result: let who joins own "
+      "the handle, or end the join first");
+}
+
 void detach_locked(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)) noexcept {
+  if (is_being_joined(*who)) [[unlikely]] {
+    refuse_drop_in_join(*who);
+  }
   if (!has_ended(*who)) [[likely]] {
     who->is_detached_ = true;  // it destroys itself
     who->lock_.unlock();

@@ -73,6 +73,62 @@ TEST_SUITE("join") {
     CHECK(in_select.was_aborted());
     CHECK(in_select.said("a tasklet joined its own handle"));
   }
+
+  TEST_CASE("a handle that is dropped in a join stops the program, before the end of its tasklet and just after it") {
+    const auto drop_in = [](auto join, bool has_ended) {
+      return in_child([&] {
+        scheduler pool(1);
+        scheduler others(1);
+        martlet::channel<int> go;
+        auto waits = pool.spawn([&]() -> task<> { static_cast<void>(co_await go.receive()); });
+        auto joins = others.spawn([&] { join(waits); });
+        while (joins.state() != martlet::status::blocked) {
+          std::this_thread::yield();
+        }
+        if (has_ended) {
+          martlet::base::atomic<bool> is_held{false};
+          others.spawn([&] {  // from here on who joins gets no turn
+            is_held = true;
+            std::this_thread::sleep_for(30s);
+          });
+          while (!is_held) {
+            std::this_thread::yield();
+          }
+          await(go.send(1));
+          while (waits.state() != martlet::status::done) {
+            std::this_thread::yield();
+          }
+        }
+        waits = {};
+      });
+    };
+    const auto plain = [](martlet::handle<>& other) { await(other.join()); };
+    const auto in_select = [](martlet::handle<>& other) {
+      await(martlet::select(martlet::sleep_for(1h), other.join()));
+    };
+    for (const bool has_ended : {false, true}) {
+      for (const auto& end : {drop_in(plain, has_ended), drop_in(in_select, has_ended)}) {
+        CHECK(end.was_aborted());
+        CHECK(end.said("join_test.cpp:"));
+        CHECK(end.said("was dropped while another tasklet waits in its join"));
+      }
+    }
+  }
+
+  TEST_CASE("a handle may be dropped once its join was given up, or has moved elsewhere") {
+    scheduler pool(1);
+    martlet::channel<int> go;
+    auto waits = pool.spawn([&]() -> task<> { static_cast<void>(co_await go.receive()); });
+    auto joins = pool.spawn([&] { await(waits.join()); });
+    while (joins.state() != martlet::status::blocked) {
+      std::this_thread::yield();
+    }
+    martlet::handle<> elsewhere = std::move(waits);
+    joins.cancel();
+    CHECK_THROWS_AS(await(joins.join()), martlet::cancelled);
+    elsewhere = {};
+    await(go.send(1));
+  }
 }
 
 }  // namespace

@@ -66,8 +66,8 @@ TEST_SUITE("state") {
     auto sleeper = pool.spawn(waits_long());
     auto fiber = pool.spawn([] { martlet::await(martlet::sleep_for(std::chrono::hours(1))); });
     auto deep = pool.spawn([]() -> task<> { co_await waits_long(); });
-    auto inner = pool.spawn(waits_long());
-    auto joiner = pool.spawn([&inner]() -> task<> { co_await inner.join(); });
+    auto joiner =
+        pool.spawn([](martlet::handle<> inner) -> task<> { co_await inner.join(); }(pool.spawn(waits_long())));
     for (auto* h : {&sleeper, &fiber, &deep, &joiner}) {
       CHECK(eventually([&] { return h->state() == status::blocked; }));
     }

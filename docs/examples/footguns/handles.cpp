@@ -1,4 +1,6 @@
 // Handles that are dropped, and tasklets that are joined twice.
+#include <chrono>
+#include <cstdio>
 #include <exception>
 #include <stdexcept>
 #include <string>
@@ -6,6 +8,8 @@
 #include <martlet/martlet.hpp>
 
 #include "holds.hpp"
+
+using namespace std::chrono_literals;
 
 martlet::task<std::string> load() {
   co_await martlet::yield();
@@ -16,6 +20,8 @@ martlet::task<> save() {
   throw std::runtime_error("disk full");
   co_return;
 }
+
+martlet::task<> save_slowly() { co_await martlet::sleep_for(20ms); }
 
 namespace broken {
 
@@ -45,6 +51,17 @@ martlet::task<> two_wait(martlet::handle<std::string>& text) {
 }
 // [end]
 
+// [broken-drop]
+martlet::task<> tell_when_saved() {
+  auto saving = martlet::spawn(save_slowly());
+  martlet::spawn([&saving]() -> martlet::task<> {
+    co_await saving.join();
+    std::puts("saved");
+  });
+  co_await martlet::sleep_for(1ms);
+}  // the handle goes, with the other one in its join: stops the program
+// [end]
+
 }  // namespace broken
 
 namespace fixed {
@@ -65,6 +82,16 @@ martlet::task<bool> both_have_it() {
   const std::string first = co_await text.join();
   const std::string second = first;
   co_return first == second;
+}
+// [end]
+
+// [fixed-drop]
+martlet::task<> tell_when_saved() {
+  martlet::spawn([](martlet::handle<> saving) -> martlet::task<> {
+    co_await saving.join();
+    std::puts("saved");
+  }(martlet::spawn(save_slowly())));
+  co_await martlet::sleep_for(1ms);
 }
 // [end]
 
@@ -98,6 +125,12 @@ int main() {
     pool.block_on(broken::two_wait(waiting));
   });
   good &= holds(stopped.was_aborted() && stopped.said("join a tasklet once"), "two who wait in join stop the program");
+  const auto dropped = martlet::testing::in_child([] {
+    martlet::scheduler pool(1);
+    pool.block_on(broken::tell_when_saved());
+  });
+  good &= holds(dropped.was_aborted() && dropped.said("was dropped while another tasklet waits in its join"),
+                "a handle that goes before its join ends stops the program");
   martlet::base::atomic<int> unheard{0};
   {
     martlet::scheduler pool({.workers = 1,
@@ -115,6 +148,7 @@ int main() {
     good = holds(false, "the second join is refused");
   } catch (const martlet::misuse&) {}
   good &= holds(pool.block_on(fixed::both_have_it()), "a copy is the same");
+  pool.block_on(fixed::tell_when_saved());
   fixed::shared_text text;
   auto size = pool.spawn(text.size());
   pool.block_on(text.fetch());

@@ -27,12 +27,15 @@ inline bool has_ended(const tasklet& who) noexcept {
   return now == tag::done || now == tag::failed;
 }
 
+/// Returns   whether somebody waits in a join of `who`, or has been woken in it and did not have its turn yet.
+inline bool is_being_joined(const tasklet& who) noexcept { return who.joiner_ != nullptr && who.joiner_ != &who; }
+
 /// Gives up the right to join: the tasklet frees itself when it ends, or is freed here when it has ended.
 ///
 /// Takes     how to find the error that it may owe: then nobody would hear of it, so the scheduler is told.
 void detach_slowly(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)) noexcept;
 inline void detach(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)) noexcept {
-  if (has_ended(*who) && !who->owes_error_) [[likely]] {
+  if (has_ended(*who) && !who->owes_error_ && !is_being_joined(*who)) [[likely]] {
     who->destroy();
   } else {
     detach_slowly(who, error_of);
@@ -102,7 +105,7 @@ class [[nodiscard("await it")]] join_operation final : public wait_for_end<join_
 class end_operation final : public wait_for_end<end_operation> {
  public:
   using wait_for_end::wait_for_end;
-  void result() const noexcept {}
+  void result() noexcept { this->child_->joiner_ = nullptr; }
 };
 
 template <class T>
@@ -113,7 +116,8 @@ tasklet* record_of(const handle<T>& of) noexcept;
 /// What a spawn gives back: the right to ask about a tasklet, to wait for it and to stop it.
 ///
 /// Dropping a handle does not stop the tasklet, it only gives up its result: its owner (the scope, or the scheduler)
-/// still waits for it, and an error that nobody can join any more is reported.
+/// still waits for it, and an error that nobody can join any more is reported. Who joins has to keep it until the join
+/// is over: dropped before, it stops the program.
 ///
 /// ```cpp
 /// martlet::handle<int> sum = pool.spawn(add(1, 2));
