@@ -246,8 +246,8 @@ namespace {
 [[noreturn]] void refuse_drop_in_join(const tasklet& who) noexcept {
   base::fatal(
       "the handle of the tasklet spawned at ", who.site_.file(), ":", who.site_.line(),
-      " was dropped while another tasklet waits in its join, and would be left without a result: let who joins own "
-      "the handle, or end the join first");
+      " was dropped while another tasklet waits in its join, which could give it no result any more: let who joins "
+      "own the handle, or end the join first");
 }
 
 void detach_locked(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)) noexcept {
