@@ -245,7 +245,7 @@ namespace {
 
 [[noreturn]] void refuse_drop_in_join(const tasklet& who) noexcept {
   base::fatal(
-      "the handle of the tasklet spawned at ", who.site_.file(), ":", who.site_.line(),
+      "the handle of the tasklet spawned at ", who.site_.text(),
       " was dropped while another tasklet waits in its join, which could give it no result any more: let who joins "
       "own the handle, or end the join first");
 }
