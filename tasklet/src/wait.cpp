@@ -91,7 +91,6 @@ inline void hand_off(joiner to, host& here) noexcept {
 [[gnu::noinline]] void finish_joinable(tasklet& who) noexcept {
   host& here = *who.at();
   const std::uintptr_t link = who.link_;
-  leave_place(who, link);
   const joiner waited = end_as(who, tag::done);
   owner_of(link).child_ended(here, link);
   hand_off(waited, here);
@@ -100,7 +99,6 @@ inline void hand_off(joiner to, host& here) noexcept {
 [[gnu::noinline]] void finish_detached(tasklet& who) noexcept {
   host& here = *who.at();
   const std::uintptr_t link = who.link_;
-  leave_place(who, link);
   who.word_.store(tasklet::bits(tag::done), base::relaxed);  // nobody can join it
   who.lock_.unlock();
   destroy_detached(who, here);
@@ -198,6 +196,7 @@ namespace {
 
 [[gnu::always_inline]] inline void finish_well(tasklet& who) noexcept {
   who.lock_.lock();
+  leave_place(who, who.link_);  // which may let go of the lock: only then is it settled whether somebody has the handle
   who.is_detached_ ? finish_detached(who) : finish_joinable(who);
 }
 

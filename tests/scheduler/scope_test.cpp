@@ -12,6 +12,7 @@
 #include <martlet/scheduler.hpp>
 #include <martlet/tasklet/shield.hpp>
 
+#include "counted.hpp"
 #include "eventually.hpp"
 #include "in_child.hpp"
 #include "scale.hpp"
@@ -62,6 +63,31 @@ TEST_SUITE("in_scope") {
     place.let_go(&child);
     ends.join();
     CHECK(place.hold() == nullptr);
+  }
+
+  TEST_CASE("a child whose handle is dropped while a canceller keeps it from ending frees itself") {
+    using martlet::detail::membership;
+    scheduler pool(1);
+    scope here(pool);
+    tally all;
+    martlet::base::atomic<bool> may_end{false};
+    auto child = here.spawn([&]() -> task<counted> {
+      while (!may_end) {
+        std::this_thread::yield();
+      }
+      co_return counted(all, 1);
+    });
+    membership& place = membership::of(martlet::detail::record_of(child)->link_);
+    REQUIRE(eventually([&] { return child.state() == martlet::status::running; }));
+    martlet::detail::tasklet* held = place.hold();
+    REQUIRE(held == martlet::detail::record_of(child));
+    may_end = true;
+    REQUIRE(eventually([&] { return all.made >= 1; }));
+    std::this_thread::sleep_for(1ms);  // now it ends, or is about to
+    child = {};
+    place.let_go(held);
+    here.join();
+    CHECK(eventually([&] { return all.is_balanced(); }));
   }
 
   TEST_CASE("no child outlives it, and it gives what the body returned") {
