@@ -84,6 +84,8 @@ void frame_pool::abandon(const base::atomic<std::uintptr_t>* but) noexcept {
       if (&word != but && (now == tag::runnable || now == tag::parked || now == tag::select)) {
         word.store(tasklet::bits(tag::created), base::relaxed);
         record.joiner_ = &record;  // nobody waits for its end here (handle.hpp)
+      } else if ((&word == but || now == tag::done || now == tag::failed) && record.joiner_ != &record) {
+        record.joiner_ = nullptr;  // who waited for it did so in the parent
       }
     }
   }

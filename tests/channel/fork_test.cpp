@@ -153,6 +153,45 @@ TEST_SUITE("fork") {
     CHECK_THROWS_AS(pool.block_on(std::move(sender)), martlet::cancelled);
   }
 
+  TEST_CASE("a handle may be dropped in the child, and its result taken, whoever was in its join in the parent") {
+    scheduler pool(1);
+    scheduler others(1);
+    channel<int> go;
+    std::vector<martlet::handle<int>> ended;
+    std::vector<martlet::handle<>> in_join;
+    for (int i = 0; i < 2; ++i) {
+      ended.push_back(pool.spawn([&go]() -> task<int> { co_return (co_await go.receive()).value(); }));
+    }
+    for (auto& one : ended) {
+      in_join.push_back(others.spawn([&one]() -> task<> { CHECK(co_await one.join() == 7); }));
+    }
+    REQUIRE(eventually([&] { return in_join[0].state() == status::blocked && in_join[1].state() == status::blocked; }));
+    counter is_held{0};
+    counter lets_go{0};
+    others.spawn([&] {  // until then those in a join get no turn
+      is_held = 1;
+      while (lets_go == 0) {
+        std::this_thread::yield();
+      }
+    });
+    REQUIRE(eventually([&] { return is_held == 1; }));
+    for (const auto& one : ended) {
+      martlet::await(go.send(7));
+      REQUIRE(eventually([&] { return one.state() == status::done; }));
+    }
+    const child_end end = in_limited_child([&] {
+      ended[0] = {};
+      expect(martlet::await(ended[1].join()) == 7, "the result is in the copy");
+      expect_misuse("was joined before", [&] { martlet::await(ended[1].join()); });
+    });
+    CHECK(end.exited_with(0));
+    CHECK(end.errors.empty());
+    lets_go = 1;
+    for (auto& one : in_join) {
+      others.block_on(std::move(one));
+    }
+  }
+
   TEST_CASE("a new scheduler in the child works, and its children's too" * doctest::skip(!starts_threads_in_children)) {
     scheduler pool(2);
     channel<int> old;
