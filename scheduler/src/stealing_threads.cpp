@@ -177,8 +177,8 @@ void stealing::run_until(tasklet* who) {
   loop(lent);
   lent.awaits_way_out_ = false;
   {
-    const std::lock_guard guard(who->lock_);  // others may look who waits for it
-    end.result();
+    const std::lock_guard guard(who->lock_);
+    end.result();  // the join that follows must not find this wait
   }
   leave_behind(lent);
 }

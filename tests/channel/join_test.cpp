@@ -9,6 +9,7 @@
 
 #include <martlet/channel.hpp>
 #include <martlet/scheduler.hpp>
+#include <martlet/scheduler/simulation.hpp>
 
 #include "in_child.hpp"
 #include "thrown_by.hpp"
@@ -113,6 +114,43 @@ TEST_SUITE("join") {
         CHECK(end.said("was dropped while another tasklet waits in its join"));
       }
     }
+  }
+
+  // In a simulation what succeeds at once goes behind the others before it has its result.
+  TEST_CASE("so does one that is dropped, or joined again, while a join that found the end has not had its turn") {
+    const auto while_it_has_none = [](auto misuse_it) {
+      return in_child([&] {
+        martlet::simulation sim(1);
+        sim.block_on([](auto wrong) -> task<> {
+          auto text =
+              martlet::spawn([]() -> task<std::string> { co_return "too long for the string itself, and freed"; });
+          while (text.state() != martlet::status::done) {
+            co_await martlet::yield();
+          }
+          bool has_begun = false;
+          auto joins = martlet::spawn([](auto& of, bool& begun) -> task<std::string> {
+            begun = true;
+            co_return co_await of.join();
+          }(text, has_begun));
+          while (!has_begun) {
+            co_await martlet::yield();
+          }
+          co_await wrong(text);
+          co_await joins.join();
+        }(misuse_it));
+      });
+    };
+    using text_handle = martlet::handle<std::string>;
+    const auto dropped = while_it_has_none([](text_handle& text) -> task<> {
+      text = {};
+      co_return;
+    });
+    CHECK(dropped.was_aborted());
+    CHECK(dropped.said("join_test.cpp:"));
+    CHECK(dropped.said("was dropped while another tasklet waits in its join"));
+    const auto joined = while_it_has_none([](text_handle& text) -> task<> { co_await text.join(); });
+    CHECK(joined.was_aborted());
+    CHECK(joined.said("a handle was joined while another tasklet already waits in its join"));
   }
 
   TEST_CASE("a handle may be dropped once its join was given up, or has moved elsewhere") {

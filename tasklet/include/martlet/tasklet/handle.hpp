@@ -27,7 +27,7 @@ inline bool has_ended(const tasklet& who) noexcept {
   return now == tag::done || now == tag::failed;
 }
 
-/// Returns   whether somebody waits in a join of `who`, or has been woken in it and did not have its turn yet.
+/// Returns   whether somebody waits in a join of `who`, or is past that wait and did not have its turn yet.
 inline bool is_being_joined(const tasklet& who) noexcept { return who.joiner_ != nullptr && who.joiner_ != &who; }
 
 /// Gives up the right to join: the tasklet frees itself when it ends, or is freed here when it has ended.
@@ -95,6 +95,17 @@ class [[nodiscard("await it")]] join_operation final : public wait_for_end<join_
  public:
   explicit join_operation(outcome<T>& child) noexcept : wait_for_end<join_operation<T>>(child) {}
 
+  bool try_now(tasklet*& wake) noexcept {
+    if (!wait_for_end<join_operation<T>>::try_now(wake)) {
+      return false;
+    }
+    if (this->child_->joiner_ != nullptr) [[unlikely]] {
+      refuse_second_join();
+    }
+    this->child_->joiner_ = static_cast<wait_node*>(this);  // it may go behind the others before it has the result
+    return true;
+  }
+
   T result() {
     this->child_->joiner_ = this->child_;
     return static_cast<outcome<T>*>(this->child_)->take();
@@ -116,8 +127,8 @@ tasklet* record_of(const handle<T>& of) noexcept;
 /// What a spawn gives back: the right to ask about a tasklet, to wait for it and to stop it.
 ///
 /// Dropping a handle does not stop the tasklet, it only gives up its result: its owner (the scope, or the scheduler)
-/// still waits for it, and an error that nobody can join any more is reported. Who joins has to keep it until the join
-/// is over: dropped before, it stops the program.
+/// still waits for it, and an error that nobody can join any more is reported. A handle that is dropped while a join of it
+/// is going on stops the program.
 ///
 /// ```cpp
 /// martlet::handle<int> sum = pool.spawn(add(1, 2));

@@ -185,8 +185,9 @@ struct tasklet : wait_core {
     base::atomic<std::uintptr_t> word_;
   };
   std::uintptr_t link_ = 0;  // root: the leaf | 1, or its owner; child: the root's link before it
-  void* joiner_ =
-      nullptr;  // root: the wait_node of who joins, under the lock, and itself once joined; child: who awaits it
+  // Of a root the wait_node of who joins, and itself once joined: under the lock until it has ended, afterwards the business
+  // of who joins and who holds the handle, which the program keeps in order. Of a child who awaits it.
+  void* joiner_ = nullptr;
   union {
     base::atomic<host*> host_;  // where it runs or ran last; written before it is resumed
   };
