@@ -227,6 +227,7 @@ void give_up(tasklet& who) noexcept { who.word_.store(tasklet::bits(tag::failed)
 
 // The common way, from a tasklet into its own scheduler, ends in a jump.
 void enter(run_queue* queue, scope_base* owner, tasklet* who, site where) {
+  who->begin_as_root(where);
   host* here = current_host();
   if (here == nullptr || (queue != nullptr && here->executor_ != queue)) [[unlikely]] {
     enter_from_outside(queue, owner, who, where);
@@ -236,7 +237,6 @@ void enter(run_queue* queue, scope_base* owner, tasklet* who, site where) {
   if (!into.tasklets().enter()) [[unlikely]] {
     refuse_place(*who);
   }
-  who->site_ = where;
   if (owner != nullptr) {
     join_scope(into, *owner, *who);
   }
@@ -244,7 +244,7 @@ void enter(run_queue* queue, scope_base* owner, tasklet* who, site where) {
 }
 
 void enter_admitted(run_queue& queue, scope_base* owner, tasklet* who, site where) {
-  who->site_ = where;
+  who->begin_as_root(where);
   if (owner != nullptr) {
     join_scope(queue, *owner, *who);
   }

@@ -359,6 +359,7 @@ void spawned_while_all_are_cancelled() {
   run_threads({{"spawns",
                 [&] {
                   std::construct_at(who, detail::kind::coroutine);
+                  who->begin_as_root({});
                   all.pool.spawn(*who, w);
                 }},
                {"cancels", [&] { all.pool.cancel_all(); }}});

@@ -82,12 +82,21 @@ class run_child final : public operation<run_child<T>> {
     child_->link_ = root->link_;
     child_->word_.store(reinterpret_cast<std::uintptr_t>(root) | tasklet::bits(tag::child), base::relaxed);
     root->link_ = reinterpret_cast<std::uintptr_t>(static_cast<tasklet*>(child_)) | 1;
-    root_ = root;
     return true;
   }
 
   bool publish() noexcept {
-    root_->at()->transfer_ = child_;
+    child_->root()->at()->transfer_ = child_;
+    return true;
+  }
+
+  // The two in one for a coroutine, which has its root at hand.
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> handle) noexcept {
+    static_assert(record_of_promise<Promise>, "await this inside a martlet::task");
+    const waiter who(&handle.promise());
+    prepare(who);
+    who.root->at()->transfer_ = child_;
     return true;
   }
 
@@ -95,7 +104,6 @@ class run_child final : public operation<run_child<T>> {
 
  private:
   task_promise<T>* child_;
-  tasklet* root_ = nullptr;
 };
 
 }  // namespace detail

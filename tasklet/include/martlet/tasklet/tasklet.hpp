@@ -127,16 +127,24 @@ constexpr std::uint16_t settled(std::uint16_t now) noexcept {
 }  // namespace cancel
 
 struct tasklet : wait_core {
-  // The word and the host are stored to rather than constructed: whoever walks the slabs may look at this moment (I3).
+  // The word is stored to rather than constructed: whoever walks the slabs may look at this moment (I3). What
+  // roots and children use in different ways is written when it becomes one, by `begin_as_root` or by whoever awaits it.
   explicit tasklet(kind what) noexcept : wait_core(keep_lock{}, what) {
-    host_.store(nullptr, base::relaxed);
     word_.store(bits(tag::created), base::relaxed);  // nobody else knows the frame yet
   }
 
   struct on_stack {};
   tasklet(kind what, on_stack) noexcept : wait_core(what) {
+    begin_as_root(site());
     host_.store(nullptr, base::relaxed);
     word_.store(bits(tag::runnable), base::relaxed);
+  }
+
+  /// Makes it a tasklet of its own, which is about to be spawned at `where`: by no scope yet, and joined by nobody.
+  void begin_as_root(site where) noexcept {
+    link_ = 0;
+    joiner_ = nullptr;
+    site_ = where;
   }
 
   ~tasklet() {}  // what lies in unions outlives the frame (I3)
@@ -184,14 +192,16 @@ struct tasklet : wait_core {
   union {
     base::atomic<std::uintptr_t> word_;
   };
-  std::uintptr_t link_ = 0;  // root: the leaf | 1, or its owner; child: the root's link before it
+  std::uintptr_t link_;  // root: the leaf | 1, or its owner; child: the root's link before it
   // Of a root the wait_node of who joins, and itself once joined: under the lock until it has ended, afterwards the business
   // of who joins and who holds the handle, which the program keeps in order. Of a child who awaits it.
-  void* joiner_ = nullptr;
+  void* joiner_;
   union {
     base::atomic<host*> host_;  // where it runs or ran last; written before it is resumed
   };
-  site site_;
+  union {
+    site site_;  // where it was spawned
+  };
 };
 
 static_assert(sizeof(tasklet) == 48);
