@@ -54,6 +54,7 @@ struct frame {
 class family {
  public:
   family() : frame_(*std::construct_at(reinterpret_cast<frame*>(slot))) {
+    child().begin_as_root({});
     child().host_.store(&seat_, base::relaxed);
     child().word_.store(detail::tasklet::bits(detail::tag::runnable), base::relaxed);
     child().link_ = reinterpret_cast<std::uintptr_t>(static_cast<detail::scope_base*>(&owner_));
@@ -134,8 +135,9 @@ void joined_or_cancelled() {
   self.end();
 }
 
-// A canceller that holds the child by its place keeps it from ending, and the frame from going.
-void held() {
+// A canceller that holds the child by its place keeps it from ending, and the frame from going. Its handle is gone, or goes
+// meanwhile.
+void hold(bool has_handle) {
   family home;
   struct alignas(detail::membership::block_size) {
     detail::scope_base* of;
@@ -143,23 +145,30 @@ void held() {
   } block{&home.its_owner(), {}};
   detail::membership& place = block.place;
   home.child().link_ = reinterpret_cast<std::uintptr_t>(&place) | detail::membership::mark;
-  home.child().is_detached_ = true;
-  run_threads({{"child",
-                [&] {
-                  home.record().set(1);
-                  place.who.store(reinterpret_cast<std::uintptr_t>(&home.child()), base::release);  // as a scope does
-                  home.run();
-                }},
-               {"cancels", [&] {
-                  if (detail::tasklet* child = place.hold()) {
-                    require(home.record().get() == 1, "who is held is there");
-                    static_cast<void>(detail::tell_to_stop(child, 0));
-                    detail::stop_looking(*child);
-                    place.let_go(child);
-                  }
-                }}});
+  home.child().is_detached_ = !has_handle;
+  const auto child = [&] {
+    home.record().set(1);
+    place.who.store(reinterpret_cast<std::uintptr_t>(&home.child()), base::release);  // as a scope does
+    home.run();
+  };
+  const auto cancels = [&] {
+    if (detail::tasklet* who = place.hold()) {
+      require(home.record().get() == 1, "who is held is there");
+      static_cast<void>(detail::tell_to_stop(who, 0));
+      detail::stop_looking(*who);
+      place.let_go(who);
+    }
+  };
+  if (has_handle) {
+    run_threads({{"child", child}, {"cancels", cancels}, {"gives up", [&] { static_cast<void>(home.handle()); }}});
+  } else {
+    run_threads({{"child", child}, {"cancels", cancels}});
+  }
   require(place.who.load(base::relaxed) == 0, "the place is free");
 }
+
+void held() { hold(false); }
+void held_and_given_up() { hold(true); }
 
 }  // namespace
 
@@ -170,6 +179,7 @@ TEST_SUITE("join") {
         {"one that gives its handle up, a child", given_up, 20},
         {"one that looks, a child", looked_at, 21},
         {"a child, one that holds it by its place", held, 18},
+        {"a child, one that holds it by its place, one that gives its handle up", held_and_given_up, 28'578},
         {"one that joins, a child, a canceller", joined_or_cancelled, 0},
     });
   }
