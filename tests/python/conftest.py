@@ -45,3 +45,9 @@ def in_both_kinds(coroutine, function):
 
 
 needs_parallel = pytest.mark.skipif(not free_threaded, reason="this interpreter runs Python on one thread at a time")
+
+
+@pytest.fixture
+def hashes_are_fixed(monkeypatch):
+    """What is tested inside of this process is the same whatever its hashes are; what needs them has processes of its own."""
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
