@@ -2,18 +2,15 @@
 
 #include <array>
 #include <chrono>
-#include <functional>
-#include <memory>
 #include <set>
 #include <string>
 #include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
 
-#include "in_child.hpp"
+#include "conversation.hpp"
 #include "wire.hpp"
 
 namespace {
@@ -22,70 +19,6 @@ using namespace std::chrono_literals;
 using namespace martlet::testing;
 using martlet::simulation;
 using martlet::task;
-using martlet::net::connect;
-using martlet::net::endpoint;
-using martlet::net::listener;
-using martlet::net::simulated_network;
-using martlet::net::simulated_network_options;
-using martlet::net::stream;
-
-using nanoseconds = std::chrono::nanoseconds;
-
-const endpoint there = endpoint::localhost(7);
-
-/// One latency for everything.
-constexpr simulated_network_options always(nanoseconds latency) {
-  return {.least_latency = latency, .most_latency = latency};
-}
-
-nanoseconds elapsed() { return nanoseconds(martlet::base::now()); }
-
-// Ends like the other side: in peace, or broken off.
-task<> echo(stream peer) {
-  std::array<std::byte, 256> buffer;
-  try {
-    while (const std::size_t count = co_await peer.read_some(buffer)) {
-      co_await peer.write_all(std::span(buffer).first(count));
-    }
-  } catch (const std::system_error&) {}
-}
-
-task<> serve(endpoint at, std::function<task<>(stream)> conversation = echo) {
-  listener door(at);
-  for (;;) {
-    stream peer = co_await door.accept();
-    // With a copy of what is called, which may live for longer than this.
-    martlet::spawn([conversation, own = std::move(peer)]() mutable { return conversation(std::move(own)); });
-  }
-}
-
-task<std::string> ask(stream& server, std::string_view question) {
-  co_await server.write_all(bytes(question));
-  co_return co_await read_text(server, question.size());
-}
-
-// For who comes before the server listens.
-task<stream> reach(endpoint to) {
-  for (;;) {
-    try {
-      co_return co_await connect(to);
-    } catch (const std::system_error& e) {
-      if (e.code() != std::errc::connection_refused) {
-        throw;
-      }
-    }
-    co_await martlet::sleep_for(1ms);
-  }
-}
-
-task<std::error_code> code_of(auto operation) {
-  try {
-    static_cast<void>(co_await std::move(operation));
-  } catch (const std::system_error& e) {
-    co_return e.code();
-  }
-  co_return std::error_code();
-}
 
 // Returns   the hash of a run.
 std::uint64_t run_of_clients(std::uint64_t seed, simulated_network_options how) {
@@ -295,107 +228,6 @@ TEST_SUITE("network") {
     }(network));
   }
 
-  TEST_CASE("a connect gives up in a partition, and at a queue that stays full") {
-    simulation sim(1);
-    simulated_network network(sim, {.connect_limit = 10s});
-    listener door(there, {.backlog = 1});
-    sim.block_on([](simulated_network& net) -> task<> {
-      net.partition(there);
-      const nanoseconds began = elapsed();
-      CHECK(co_await code_of(connect(there)) == std::errc::timed_out);
-      CHECK(elapsed() - began >= 10s);
-      CHECK(elapsed() - began < 11s);
-      net.heal(there);
-      stream first = co_await connect(there);
-      CHECK(co_await code_of(connect(there)) == std::errc::timed_out);
-      CHECK(elapsed() - began >= 20s);
-    }(network));
-  }
-
-  TEST_CASE("who comes where nobody listens is refused") {
-    simulation sim(1);
-    simulated_network network(sim, always(1ms));
-    sim.block_on([]() -> task<> {
-      CHECK(co_await code_of(connect(there)) == std::errc::connection_refused);
-      listener door(there);
-      stream in_queue = co_await connect(there);
-      door.close();
-      std::array<std::byte, 1> buffer;
-      CHECK(co_await code_of(in_queue.read_some(buffer)) == std::errc::connection_reset);
-      CHECK(co_await code_of(connect(there)) == std::errc::connection_refused);
-    }());
-  }
-
-  TEST_CASE("endpoints are what was asked for, and chosen ports the same in each run") {
-    std::set<std::string> seen;
-    for (const std::uint64_t seed : {1U, 2U}) {
-      simulation sim(seed);
-      simulated_network network(sim);
-      listener door(endpoint::any(0));
-      const std::uint16_t port = door.local_endpoint().port();
-      CHECK(port != 0);
-      const endpoint far = endpoint::parse("10.1.2.3:" + std::to_string(port));
-      sim.block_on([](listener& at, endpoint to, std::set<std::string>& all) -> task<> {
-        stream one = co_await connect(to);
-        stream other = co_await at.accept();
-        CHECK(one.remote_endpoint() == to);
-        CHECK(other.local_endpoint() == to);
-        CHECK(one.local_endpoint() == other.remote_endpoint());
-        CHECK(one.native_handle() == -1);
-        CHECK(one.is_open());
-        all.insert(one.local_endpoint().to_string());
-      }(door, far, seen));
-    }
-    CHECK(seen.size() == 1);
-  }
-
-  TEST_CASE("an endpoint has one listener, or several that share it") {
-    simulation sim(1);
-    simulated_network network(sim);
-    listener first(endpoint::any(80));
-    CHECK_THROWS_WITH_AS(listener(endpoint::localhost(80)), doctest::Contains("another socket uses this address"),
-                         std::system_error);
-    first.close();
-    listener one(endpoint::localhost(80), {.share_port = true});
-    listener other(endpoint::localhost(80), {.share_port = true});
-    std::array<int, 2> served{};
-    const auto count = [](listener& at, int& many) -> task<> {
-      for (;; ++many) {
-        static_cast<void>(co_await at.accept());
-      }
-    };
-    sim.spawn(count(one, served[0]));
-    sim.spawn(count(other, served[1]));
-    sim.block_on([]() -> task<> {
-      for (int i = 0; i < 40; ++i) {
-        static_cast<void>(co_await connect(endpoint::localhost(80)));
-      }
-      co_await martlet::sleep_for(1s);
-    }());
-    CHECK(served[0] + served[1] == 40);
-    CHECK(served[0] > 0);
-    CHECK(served[1] > 0);
-    CHECK(sim.shutdown(0s).is_complete());
-  }
-
-  TEST_CASE("either side may end its half, and a Unix path is an endpoint as any") {
-    simulation sim(1);
-    simulated_network network(sim);
-    const endpoint path = endpoint::unix_path("/nowhere/in/the/file/system");
-    sim.spawn(serve(path, [](stream peer) -> task<> {
-      const std::string all = co_await read_text(peer, 1000);
-      co_await peer.write_all(bytes(std::to_string(all.size())));
-    }));
-    sim.block_on([](endpoint to) -> task<> {
-      stream server = co_await reach(to);
-      CHECK(server.remote_endpoint() == to);
-      co_await server.write_all(bytes("twelve bytes"));
-      server.shutdown_write();
-      CHECK(co_await code_of(server.write_all(bytes("more"))) == std::errc::broken_pipe);
-      CHECK(co_await read_text(server, 1000) == "12");
-    }(path));
-  }
-
   TEST_CASE("who writes to a side that has closed is told so") {
     simulation sim(1);
     simulated_network network(sim);
@@ -478,109 +310,6 @@ TEST_SUITE("network") {
     };
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
       CHECK(run(seed) == run(seed));
-    }
-  }
-
-  TEST_CASE("another thread that uses a simulated socket stops the program with a sentence") {
-    const child_end end = in_child([] {
-      simulation sim(1);
-      simulated_network network(sim);
-      listener door(there);
-      std::thread([&door] { door.close(); }).join();
-    });
-    CHECK(end.was_aborted());
-    CHECK(end.said("on another thread than its simulation's"));
-  }
-
-  TEST_CASE("the plain thread of a simulation may listen, connect, read and write too") {
-    simulation sim(1);
-    simulated_network network(sim);
-    auto [one, other] = connected();
-    martlet::await(one.write_all(bytes("h")));
-    std::array<std::byte, 2> buffer;
-    CHECK(martlet::await(other.read_some(buffer)) == 1);
-    CHECK_THROWS_AS(martlet::await(martlet::within(1s, other.read_some(buffer))), martlet::deadline_passed);
-  }
-
-  TEST_CASE("who waits for what nobody sends is in the report of the deadlock") {
-    simulation sim(1);
-    simulated_network network(sim);
-    sim.spawn(serve(there));
-    CHECK_THROWS_WITH_AS(sim.block_on([]() -> task<> {
-      stream server = co_await reach(there);
-      std::array<std::byte, 1> buffer;
-      static_cast<void>(co_await server.read_some(buffer));
-    }()),
-                         doctest::Contains("waits for socket #"), martlet::deadlock);
-  }
-
-  TEST_CASE("sockets may outlive their network, and their simulation") {
-    stream left;
-    listener door;
-    {
-      simulation sim(1);
-      {
-        simulated_network network(sim);
-        door = listener(there);
-        left = sim.block_on([]() -> task<stream> { co_return co_await connect(there); }());
-      }
-      std::array<std::byte, 1> buffer;
-      CHECK(sim.block_on(code_of(left.read_some(buffer))) == std::errc::network_down);
-      CHECK_THROWS_WITH_AS(listener{there}, doctest::Contains("simulated_network(sim)"), martlet::misuse);
-    }
-    left.close();
-    door.close();
-    CHECK_FALSE(left.is_open());
-  }
-
-  TEST_CASE("a child of fork has the system's network, and may have a simulated one of its own") {
-    simulation sim(1);
-    auto network = std::make_unique<simulated_network>(sim);
-    const auto end = in_child([&network] {
-      bool is_real = false;
-      {
-        martlet::scheduler pool(1);
-        pool.block_on([](bool& result) -> task<> {
-          result = listener(endpoint::localhost(0)).native_handle() >= 0;
-          co_return;
-        }(is_real));
-      }
-      network.reset();
-      simulation own(2);
-      const simulated_network another(own);
-      own.spawn(serve(there));
-      own.block_on([]() -> task<> {
-        stream server = co_await connect(there);
-        co_await server.write_all(bytes("hello"));
-      }());
-      ::_exit(is_real ? 3 : 4);
-    });
-    CHECK(end.exited_with(3));
-  }
-
-  TEST_CASE("a simulation without a network refuses sockets with a sentence") {
-    auto [real, other] = connected();
-    simulation sim(1);
-    CHECK_THROWS_WITH_AS(sim.block_on([]() -> task<> { static_cast<void>(co_await connect(there)); }()),
-                         doctest::Contains("simulated_network(sim)"), martlet::misuse);
-    CHECK_THROWS_WITH_AS(sim.block_on([](stream& from) -> task<> {
-      std::array<std::byte, 1> buffer;
-      static_cast<void>(co_await from.read_some(buffer));
-    }(real)),
-                         doctest::Contains("this socket is the system's"), martlet::misuse);
-  }
-
-  TEST_CASE("a network has one simulation, a simulation one network, and options that can be") {
-    simulation sim(1);
-    simulated_network network(sim);
-    CHECK_THROWS_AS(simulated_network{sim}, martlet::misuse);
-    for (const simulated_network_options& wrong : {simulated_network_options{.least_latency = 2ms, .most_latency = 1ms},
-                                                   {.least_latency = -1ns},
-                                                   {.loss = 1.5},
-                                                   {.largest_piece = 0},
-                                                   {.most_in_flight = 0},
-                                                   {.connect_limit = -1s}}) {
-      CHECK_THROWS_AS(simulated_network(sim, wrong), martlet::misuse);
     }
   }
 
