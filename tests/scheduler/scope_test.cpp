@@ -66,21 +66,23 @@ TEST_SUITE("in_scope") {
   }
 
   TEST_CASE("a child whose handle is dropped while a canceller keeps it from ending frees itself") {
-    using martlet::detail::membership;
+    using namespace martlet::detail;
     scheduler pool(1);
     scope here(pool);
     tally all;
+    martlet::base::atomic<membership*> its_place{nullptr};
     martlet::base::atomic<bool> may_end{false};
     auto child = here.spawn([&]() -> task<counted> {
+      its_place = &membership::of(owner_link_of(*running_tasklet()));
       while (!may_end) {
         std::this_thread::yield();
       }
       co_return counted(all, 1);
     });
-    membership& place = membership::of(martlet::detail::record_of(child)->link_);
-    REQUIRE(eventually([&] { return child.state() == martlet::status::running; }));
-    martlet::detail::tasklet* held = place.hold();
-    REQUIRE(held == martlet::detail::record_of(child));
+    REQUIRE(eventually([&] { return its_place != nullptr; }));
+    membership& place = *its_place.load();
+    tasklet* const held = place.hold();
+    REQUIRE(held == record_of(child));
     may_end = true;
     REQUIRE(eventually([&] { return all.made >= 1; }));
     std::this_thread::sleep_for(1ms);  // now it ends, or is about to
