@@ -67,6 +67,7 @@ class run::closer {
  public:
   closer() noexcept : result_(detail::kind::thread) {
     result_.begin_as_root({});
+    result_.host_.store(nullptr, base::relaxed);  // of no scheduler until it ends
     result_.word_.store(detail::tasklet::bits(detail::tag::runnable), base::relaxed);
     result_.link_ = reinterpret_cast<std::uintptr_t>(static_cast<detail::scope_base*>(&owner_of_closers));
   }

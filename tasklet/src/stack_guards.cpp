@@ -34,7 +34,7 @@ std::size_t system_map_limit() noexcept {
 // Makes the guard of a stack that was just popped, or gives the stack back.
 void stack_pool::require_guard(stack_record* record) {
   const stack_slab& slab = *stack_slab::of(record);
-  std::byte* low = low_of(slab, record->index, class_bytes(slab.class_index));
+  std::byte* low = slab.low_of(record->index, class_bytes(slab.class_index));
   try {
     install_guard(record, low - slab.page_bytes, slab.page_bytes);
   } catch (...) {
@@ -51,7 +51,7 @@ void stack_pool::install_guard(stack_record* record, std::byte* page, std::size_
       return;
     }
     if (errno != EINVAL) {
-      throw_system_error(errno, "no memory for the guard page of another stack; run fewer fibers at once");
+      throw_stack_error(errno, "no memory for the guard page of another stack; run fewer fibers at once");
     }
     kernel_has_light_guards_.store(false, base::relaxed);
   }
@@ -63,9 +63,9 @@ void stack_pool::install_guard(stack_record* record, std::byte* page, std::size_
   if (is_within_budget) {
     map_guards_.fetch_sub(1, base::relaxed);
   }
-  throw_system_error(ENOMEM, "no guard page for another stack: " + std::to_string(map_guards_.load(base::relaxed)) +
-                                 " stacks have one, at two memory mappings each; raise the limit on mappings (sysctl "
-                                 "vm.max_map_count), run Linux 6.13 or newer, or ask for unguarded stacks");
+  throw_stack_error(ENOMEM, "no guard page for another stack: " + std::to_string(map_guards_.load(base::relaxed)) +
+                                " stacks have one, at two memory mappings each; raise the limit on mappings (sysctl "
+                                "vm.max_map_count), run Linux 6.13 or newer, or ask for unguarded stacks");
 }
 
 // Counts one more guard made by mprotect, if the limit allows it.
@@ -88,7 +88,7 @@ std::optional<stack_pool::guard_hit> stack_pool::guard_of(const void* address) c
   const auto* where = static_cast<const std::byte*>(address);
   for (stack_slab* slab = slabs_.load(base::acquire); slab != nullptr; slab = slab->older) {  // [stack.slab]
     const std::size_t stack_bytes = class_bytes(slab->class_index);
-    const std::size_t step = stride(*slab, stack_bytes);
+    const std::size_t step = slab->stride(stack_bytes);
     if (where < slab->first || where >= slab->first + slab->count * step) {
       continue;
     }
@@ -97,8 +97,9 @@ std::optional<stack_pool::guard_hit> stack_pool::guard_of(const void* address) c
     if (offset % step >= slab->page_bytes || !record->is_guarded.load(base::relaxed)) {  // same thread, or nobody's
       return std::nullopt;
     }
-    std::byte* low = low_of(*slab, offset / step, stack_bytes);
-    return guard_hit{{low, top_of(low, offset / step, stack_bytes), record}, record->is_taken.load(base::relaxed)};
+    std::byte* low = slab->low_of(offset / step, stack_bytes);
+    return guard_hit{{low, stack_slab::top_of(low, offset / step, stack_bytes), record},
+                     record->is_taken.load(base::relaxed)};
   }
   return std::nullopt;
 }

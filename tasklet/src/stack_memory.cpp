@@ -32,7 +32,7 @@ std::size_t touched_bytes(std::byte* low, std::size_t bytes, std::size_t page) n
 // Asks for all stacks of a slab at once. Guard pages are never there.
 std::size_t deepest_in(const stack_slab& slab, std::size_t stack_bytes) {
   const std::size_t page = slab.page_bytes;
-  const std::size_t pages = stride(slab, stack_bytes) / page;  // of a stack with its guard
+  const std::size_t pages = slab.stride(stack_bytes) / page;  // of a stack with its guard
   std::vector<unsigned char> is_there(slab.count * pages);
   if (::mincore(slab.first, is_there.size() * page, is_there.data()) != 0) {
     return 0;
@@ -61,7 +61,7 @@ void note_depth(base::atomic<std::uint32_t>& deepest, std::size_t bytes) noexcep
 void stack_pool::drop_pages(size_class& mine, stack_record& record, bool notes_depth) noexcept {
   const stack_slab& slab = *stack_slab::of(&record);
   const std::size_t stack_bytes = class_bytes(slab.class_index);
-  std::byte* low = low_of(slab, record.index, stack_bytes);
+  std::byte* low = slab.low_of(record.index, stack_bytes);
   if (notes_depth) {
     note_depth(mine.deepest, touched_bytes(low, stack_bytes, slab.page_bytes));
   }

@@ -99,13 +99,13 @@ void stack_pool::size_class::push_cold(stack_record* record) noexcept {
 stack stack_pool::hand_out(stack_record* record) noexcept {
   const stack_slab& slab = *stack_slab::of(record);
   const std::size_t stack_bytes = class_bytes(slab.class_index);
-  std::byte* low = low_of(slab, record->index, stack_bytes);
+  std::byte* low = slab.low_of(record->index, stack_bytes);
   record->is_taken.store(true, base::relaxed);  // for reports only
   base::unpoison(low, stack_bytes);
   if (slab.is_watched) [[unlikely]] {
     base::valgrind_fresh(low, stack_bytes);
   }
-  return {low, top_of(low, record->index, stack_bytes), record};
+  return {low, stack_slab::top_of(low, record->index, stack_bytes), record};
 }
 
 void stack_pool::take_back(const stack& from) noexcept {
@@ -202,10 +202,10 @@ stack_slab* stack_pool::map_slab(std::size_t class_index) const {
   void* memory =
       ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
   if (memory == MAP_FAILED) {
-    throw_system_error(errno, "no room for " + std::to_string(count) + " more stacks of " +
-                                  std::to_string(stack_bytes >> 10) + " KiB (" + std::to_string(bytes >> 20) +
-                                  " MiB of address space); raise the limit (`ulimit -v`, vm.overcommit_memory, "
-                                  "vm.max_map_count), or run fewer fibers at once");
+    throw_stack_error(errno, "no room for " + std::to_string(count) + " more stacks of " +
+                                 std::to_string(stack_bytes >> 10) + " KiB (" + std::to_string(bytes >> 20) +
+                                 " MiB of address space); raise the limit (`ulimit -v`, vm.overcommit_memory, "
+                                 "vm.max_map_count), or run fewer fibers at once");
   }
   // A huge page under a stack would make every small fiber cost 2 MiB. Kernels since 6.7 see to it for MAP_STACK.
   ::madvise(memory, bytes, MADV_NOHUGEPAGE);
@@ -217,7 +217,7 @@ stack_slab* stack_pool::map_slab(std::size_t class_index) const {
   slab->count = static_cast<std::uint32_t>(count);
   slab->is_watched = base::is_under_valgrind();
   for (std::size_t i = 0; slab->is_watched && i < count; ++i) {
-    base::valgrind_stack(low_of(*slab, i, stack_bytes), stack_bytes);
+    base::valgrind_stack(slab->low_of(i, stack_bytes), stack_bytes);
   }
   return slab;
 }

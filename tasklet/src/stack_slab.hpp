@@ -29,26 +29,24 @@ struct alignas(16) stack_slab {
   static stack_slab* of(stack_record* record) noexcept {
     return reinterpret_cast<stack_slab*>(record - record->index) - 1;
   }
+
+  /// Returns   how far the stacks lie apart, guards included.
+  std::size_t stride(std::size_t stack_bytes) const noexcept { return page_bytes + stack_bytes; }
+
+  /// Returns   the lowest usable byte of a stack.
+  std::byte* low_of(std::size_t index, std::size_t stack_bytes) const noexcept {
+    return first + index * stride(stack_bytes) + page_bytes;
+  }
+
+  /// Returns   where it begins, coloured: staggered by cache lines over half a page.
+  static std::byte* top_of(std::byte* low, std::size_t index, std::size_t stack_bytes) noexcept {
+    constexpr std::size_t colours = 32;
+    constexpr std::size_t cache_line = 64;
+    return low + stack_bytes - index % colours * cache_line;
+  }
 };
 
-/// Returns   how far the stacks of a slab lie apart, guards included.
-inline std::size_t stride(const stack_slab& slab, std::size_t stack_bytes) noexcept {
-  return slab.page_bytes + stack_bytes;
-}
-
-/// Returns   the lowest usable byte of a stack.
-inline std::byte* low_of(const stack_slab& slab, std::size_t index, std::size_t stack_bytes) noexcept {
-  return slab.first + index * stride(slab, stack_bytes) + slab.page_bytes;
-}
-
-/// Returns   where it begins, coloured: staggered by cache lines over half a page.
-inline std::byte* top_of(std::byte* low, std::size_t index, std::size_t stack_bytes) noexcept {
-  constexpr std::size_t colours = 32;
-  constexpr std::size_t cache_line = 64;
-  return low + stack_bytes - index % colours * cache_line;
-}
-
-[[noreturn]] inline void throw_system_error(int error, const std::string& sentence) {
+[[noreturn]] inline void throw_stack_error(int error, const std::string& sentence) {
   throw std::system_error(error, std::generic_category(), "martlet: " + sentence);
 }
 

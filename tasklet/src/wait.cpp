@@ -232,6 +232,7 @@ status status_of(const tasklet& who) noexcept {
         return status::blocked;
       }
       break;
+    case tag::created: return status::queued;  // it is being spawned, or stayed in the parent of a fork
     case tag::done: return status::done;
     case tag::failed: return status::failed;
     default: break;
@@ -291,7 +292,11 @@ void refuse_empty_task() noexcept {
       "an empty task was awaited or spawned: each task runs once, and was awaited, spawned or moved from before");
 }
 
-void refuse_second_join() noexcept {
+void refuse_second_join(const tasklet& who) noexcept {
+  if (who.joiner_ == &who) {
+    base::fatal("a join was awaited after another one had taken the result of the tasklet spawned at ",
+                who.site_.text(), ": join it once, and keep what that gives");
+  }
   base::fatal("a handle was joined while another tasklet already waits in its join: join a tasklet once");
 }
 

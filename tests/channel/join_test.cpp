@@ -42,6 +42,21 @@ TEST_SUITE("join") {
     CHECK_THROWS_AS(await(fails.join()), misuse);
   }
 
+  TEST_CASE("two that were made before either was awaited are told apart in time") {
+    const auto end = in_child([] {
+      scheduler pool(1);
+      auto text =
+          pool.spawn([]() -> task<std::string> { co_return "a string that is too long for the string itself"; });
+      auto first = text.join();
+      auto second = text.join();
+      static_cast<void>(await(first));
+      static_cast<void>(await(second));
+    });
+    CHECK(end.was_aborted());
+    CHECK(end.said("a join was awaited after another one had taken the result"));
+    CHECK(end.said("join_test.cpp:"));
+  }
+
   TEST_CASE("one that was given up is none") {
     scheduler pool(1);
     martlet::channel<int> go;

@@ -21,8 +21,8 @@ namespace {
 struct pool_of_eight {
   ~pool_of_eight() { pool.unmap(); }
 
-  detail::stack take() {
-    const detail::stack mine = pool.take(detail::stack_pool::largest_bytes);
+  detail::stack take(detail::guard_policy policy) {
+    const detail::stack mine = pool.take(detail::stack_pool::largest_bytes, policy);
     used[mine.record->index].set(used[mine.record->index].get() + 1);
     return mine;
   }
@@ -35,10 +35,11 @@ struct pool_of_eight {
   var<int> used[8];
 };
 
+// Without guards: how one is made depends on the kernel.
 void two_that_take() {
   pool_of_eight all;
   const auto take_and_give_back = [&all] {
-    const detail::stack mine = all.take();
+    const detail::stack mine = all.take(detail::guard_policy::unguarded);
     require(all.used[mine.record->index].get() == 1, "nobody else has it");
     all.give_back(mine);
   };
@@ -54,7 +55,7 @@ void one_that_faults() {
   run_threads({{"takes",
                 [&] {
                   head.set(1);
-                  const detail::stack mine = all.take();
+                  const detail::stack mine = all.take(detail::guard_policy::guarded);
                   guard.store(mine.low - 1, base::relaxed);  // nothing else says to the handler that the stack is there
                   all.give_back(mine);
                 }},

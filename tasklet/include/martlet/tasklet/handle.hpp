@@ -42,7 +42,7 @@ inline void detach(tasklet* who, const std::exception_ptr& (*error_of)(tasklet&)
   }
 }
 
-[[noreturn]] void refuse_second_join() noexcept;
+[[noreturn]] void refuse_second_join(const tasklet& who) noexcept;
 [[noreturn]] void refuse_join_of_itself() noexcept;
 [[noreturn]] void refuse_empty_handle() noexcept;
 
@@ -75,7 +75,7 @@ class wait_for_end : public case_operation<Derived> {
   }
   void link() noexcept {
     if (child_->joiner_ != nullptr) {
-      refuse_second_join();
+      refuse_second_join(*child_);
     }
     child_->joiner_ = static_cast<wait_node*>(this);
     this->next = this;
@@ -100,9 +100,10 @@ class [[nodiscard("await it")]] join_operation final : public wait_for_end<join_
       return false;
     }
     if (this->child_->joiner_ != nullptr) [[unlikely]] {
-      refuse_second_join();
+      refuse_second_join(*this->child_);
     }
-    this->child_->joiner_ = static_cast<wait_node*>(this);  // it may go behind the others before it has the result
+    // Who joins may be put behind the others before it takes the result, and until then the handle has to stay.
+    this->child_->joiner_ = static_cast<wait_node*>(this);
     return true;
   }
 

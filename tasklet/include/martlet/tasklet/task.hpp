@@ -90,14 +90,13 @@ class run_child final : public operation<run_child<T>> {
     return true;
   }
 
-  // The two in one for a coroutine, which has its root at hand.
+  // The two above, which are for fibers, in one: a coroutine has its root at hand.
   template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> handle) noexcept {
+  void await_suspend(std::coroutine_handle<Promise> handle) noexcept {
     static_assert(record_of_promise<Promise>, "await this inside a martlet::task");
     const waiter who(&handle.promise());
     prepare(who);
     who.root->at()->transfer_ = child_;
-    return true;
   }
 
   T finish() { return child_->take(); }

@@ -128,7 +128,8 @@ constexpr std::uint16_t settled(std::uint16_t now) noexcept {
 
 struct tasklet : wait_core {
   // The word is stored to rather than constructed: whoever walks the slabs may look at this moment (I3). What
-  // roots and children use in different ways is written when it becomes one, by `begin_as_root` or by whoever awaits it.
+  // roots and children use in different ways is written when it becomes one, by `begin_as_root` or by whoever awaits it;
+  // `host_` by whoever spawns it.
   explicit tasklet(kind what) noexcept : wait_core(keep_lock{}, what) {
     word_.store(bits(tag::created), base::relaxed);  // nobody else knows the frame yet
   }
