@@ -196,6 +196,17 @@ TEST_SUITE("checker") {
     CHECK_FALSE(gate_explains(2, {{1, plain(verb::add, -1), 2, 3, done}, {1, plain(verb::count), 4, 5, got(2)}}));
   }
 
+  // Found in a history of a wait group, seed 1405.
+  TEST_CASE("who is let go may be seen to wait until the one that lets all go has returned, no longer") {
+    const operation first{0, plain(verb::wait), 1, 11, done}, second{1, plain(verb::wait), 2, 16, done};
+    const operation waits{driver, see(0), 3, 4, done}, opens{2, plain(verb::add, -1), 5, 10, done};
+    const operation comes_late{driver, cancel(0), 6, 7, done}, sees{driver, see(1), 8, 9, done};
+    const operation sees_later{driver, see(1), 14, 15, done};
+    CHECK(gate_explains(1, {first, second, waits, opens, comes_late, sees}));
+    CHECK_FALSE(gate_explains(1, {first, second, waits, opens, comes_late, sees_later}));
+    CHECK_FALSE(gate_explains(2, {first, second, waits, opens, comes_late, sees}));
+  }
+
   TEST_CASE("a wait for a notice lets go of the mutex and has it again at its end") {
     const operation locks{0, plain(verb::lock), 1, 2, done};
     const operation waits{0, plain(verb::wait), 3, 20, done};
