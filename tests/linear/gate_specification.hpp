@@ -63,10 +63,13 @@ class gate_specification {
       return other.invoked < sees.responded && other.responded > sees.invoked;
     };
     const bool waits = std::any_of(all.begin(), all.end(), [&](const operation& other) {
-      return other.what.what == verb::wait && other.actor == sees.what.number && overlaps(other);
+      return other.what.what == verb::wait && other.actor == sees.what.number && other.got.how == ending::done &&
+             overlaps(other);
     });
     return waits && std::any_of(all.begin(), all.end(), [&](const operation& other) {
-             return (other.what.what == verb::set || other.what.what == verb::add) && overlaps(other);
+             return ((other.what.what == verb::set && other.what.number == 0) ||
+                     (other.what.what == verb::add && other.what.number < 0)) &&
+                    overlaps(other);
            });
   }
 

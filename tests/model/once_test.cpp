@@ -18,6 +18,10 @@ namespace {
 // What is written once: plain data, so that who reads it without having waited races.
 struct written {
   void write() { text.set(text.get() + 1); }
+  void call() {
+    door.call([this] { write(); });
+    require_written();
+  }
   void require_written() { require(text.get() == 1, "it was written once, and is seen"); }
 
   once door;
@@ -52,17 +56,12 @@ void two_callers() {
   written all;
   crew others;
   sleeper self(others);
-  run_threads({{"calls",
-                [&] {
-                  all.door.call([&] { all.write(); });
-                  all.require_written();
-                }},
-               {"tries", [&] {
-                  self.sit_down();
-                  if (all.door.try_call([&] { all.write(); })) {
-                    all.require_written();
-                  }
-                }}});
+  run_threads({{"calls", [&] { all.call(); }}, {"tries", [&] {
+                                                  self.sit_down();
+                                                  if (all.door.try_call([&] { all.write(); })) {
+                                                    all.require_written();
+                                                  }
+                                                }}});
   all.require_written();
 }
 
@@ -71,17 +70,12 @@ void one_fails() {
   written all;
   crew others;
   sleeper self(others);
-  run_threads({{"calls",
-                [&] {
-                  all.door.call([&] { all.write(); });
-                  all.require_written();
-                }},
-               {"fails", [&] {
-                  self.sit_down();
-                  try {
-                    static_cast<void>(all.door.try_call([] { throw 1; }));
-                  } catch (int) {}
-                }}});
+  run_threads({{"calls", [&] { all.call(); }}, {"fails", [&] {
+                                                  self.sit_down();
+                                                  try {
+                                                    static_cast<void>(all.door.try_call([] { throw 1; }));
+                                                  } catch (int) {}
+                                                }}});
   all.require_written();
 }
 
