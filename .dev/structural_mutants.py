@@ -25,14 +25,15 @@ def mutants():
 
 
 def compile_command(tree, source, patched, made, first_include):
-    """Returns how to compile a model's source, with `patched` in its place and `first_include` looked at before all others."""
+    """Returns how to compile a model's source, with `patched` in its place and `first_include` looked at before all others;
+    and the object that this stands in for."""
     for entry in json.loads((tree / "compile_commands.json").read_text()):
         if "model-" in entry["output"] and (tree / entry["file"]).resolve() == source.resolve():
             words = shlex.split(entry["command"])
             words[words.index("-o") + 1] = str(made)
             words[words.index(entry["file"])] = str(patched)
             at = next(i for i, word in enumerate(words) if word.startswith("-I"))
-            return [*words[:at], f"-I{first_include}", *words[at:], "-w"]
+            return [*words[:at], f"-I{first_include}", *words[at:], "-w"], entry["output"]
     sys.exit(f"structural_mutants: {tree} does not compile {source} for the models; build them first")
 
 
@@ -49,14 +50,16 @@ def run_mutant(tree, work, model, file, before, after):
     test = pathlib.Path(f"tests/model/{model}_test.cpp")
     made = work / "mutant.o"
     source = test if is_header else file
-    command = compile_command(tree, source, test.resolve() if is_header else patched, made, work if is_header else file.parent.resolve())
+    command, original = compile_command(tree, source, test.resolve() if is_header else patched, made, work if is_header else file.parent.resolve())
     subprocess.run(command, cwd=tree, check=True)
     commands = subprocess.run(["ninja", "-C", tree, "--quiet", "-t", "commands", f"tests/model/model-{model}"], check=True, capture_output=True, text=True)
     link = shlex.split(commands.stdout.strip().split("\n")[-1])
     program = work / "program"
     link[link.index("-o") + 1] = str(program)
-    at = next(i for i, word in enumerate(link) if word.endswith(f"{model}_test.cpp.o"))
-    link[at : at + 1] = [str(made)] if is_header else [link[at], str(made)]
+    if original in link:
+        link[link.index(original)] = str(made)
+    else:  # in a library, which is asked for what is missing only
+        link.insert(link.index("-o"), str(made))
     subprocess.run(link, cwd=tree, check=True)
     running = subprocess.Popen([program, "--minimal", "--test-case-exclude=mutants*"], cwd=tree, stdout=subprocess.PIPE, text=True, errors="replace")
     in_time = threading.Timer(SECONDS, running.kill)

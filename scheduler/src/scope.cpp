@@ -272,7 +272,7 @@ void scope::stop(whom to_stop) noexcept {
   {
     const std::lock_guard guard(lock_);
     if (to_stop == whom::all && is_inside_owner()) {
-      tells_owner = !is_stopped_.exchange(true, base::acq_rel);
+      tells_owner = !is_stopped_.exchange(true, base::relaxed);
     }
     tells_children = !std::exchange(children_are_told_, true);
   }
@@ -346,7 +346,7 @@ std::uint16_t scope::reach_of_stopped(detail::tasklet& self, const scope* but) n
   std::uint16_t farthest = 0;
   for (std::uintptr_t link = detail::owner_link_of(self); (link & detail::inside_mark) != 0;) {
     const auto& one = static_cast<const scope&>(*reinterpret_cast<scope_base*>(link & ~detail::inside_mark));
-    if (&one != but && one.is_stopped_.load(base::acquire)) {
+    if (&one != but && one.is_stopped_.load(base::relaxed)) {
       farthest = std::max(farthest, one.reach_);
     }
     link = one.outer_link_;
@@ -369,7 +369,7 @@ bool scope::is_owner_stopped_by_others() const noexcept {
 //
 // Returns   whether the tasklet's waits had been ended by whatever it was inside of.
 bool scope::let_go_of_owner(at_end what) noexcept {
-  const bool was_told = is_stopped_.load(base::acquire) || (owner_ != nullptr && owner_->is_cancelled());
+  const bool was_told = is_stopped_.load(base::relaxed) || (owner_ != nullptr && owner_->is_cancelled());
   if (what == at_end::yes && link_at_ != nullptr) {
     *std::exchange(link_at_, nullptr) = outer_link_;
   }
@@ -378,7 +378,7 @@ bool scope::let_go_of_owner(at_end what) noexcept {
     const std::lock_guard guard(lock_);
     lets_go = is_stopped_.load(base::relaxed) && (what == at_end::yes || !deadline_has_passed_);
     if (lets_go) {
-      is_stopped_.store(false, base::release);
+      is_stopped_.store(false, base::relaxed);
     }
   }
   if (lets_go) {

@@ -95,7 +95,7 @@ side_pool::reinforcement side_pool::plan() noexcept {
 
 void side_pool::carry_out(reinforcement what) noexcept {
   if (what == reinforcement::call) {
-    told_.fetch_add(1, base::release);
+    told_.fetch_add(1, base::relaxed);
     base::futex_wake(told_);
   } else if (what == reinforcement::start) {
     const base::signals_blocked quiet;
@@ -240,14 +240,14 @@ void side_pool::leave() noexcept {
   if (!is_first) {
     ::pthread_join(before, nullptr);
   }
-  gone_.fetch_add(1, base::release);
+  gone_.fetch_add(1, base::relaxed);
   base::futex_wake(gone_);  // the pool is still there: whoever stops it joins us
 }
 
 void side_pool::stop() noexcept {
   core_->lock_.lock();
   is_stopping_ = true;
-  told_.fetch_add(1, base::release);
+  told_.fetch_add(1, base::relaxed);
   core_->lock_.unlock();
   base::futex_wake(told_, INT32_MAX);
   for (;;) {

@@ -95,6 +95,7 @@ class side_pool {
   bool has_left_ = false;
   pthread_t left_{};  // who left last, still to be joined
 
+  // Whatever they tell of is found under the lock.
   base::futex_word told_{0};  // raised when somebody is called
   base::futex_word gone_{0};  // raised when one has left
 };

@@ -201,7 +201,7 @@ class stealing : public run_queue, private failure_listener {
 
   side_pool side_;
 
-  friend class explored_pool;  // of tests/model/sleep_test.cpp
+  friend class explored_pool;  // of tests/model
 
   class outermost;  // the scope of what was spawned outside of any
   std::unique_ptr<outermost> outermost_;

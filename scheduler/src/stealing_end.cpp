@@ -239,8 +239,7 @@ void stealing::man_left_workers() {
   }
   const bool is_deserted = threads_.empty() && running_.load(base::relaxed) == 0;
   for (auto& w : workers_) {
-    bool is_free = false;
-    if (!w->is_lent_ || !w->is_lent_out_.compare_exchange_strong(is_free, true, base::acq_rel)) {  // [lent.place]
+    if (!w->try_enter()) {
       continue;
     }
     if (w->was_lent_ || is_deserted) {
@@ -250,11 +249,11 @@ void stealing::man_left_workers() {
         start_thread(*w);
         w->is_manned_ = true;
       } catch (...) {
-        w->is_lent_out_.store(false, base::release);  // [lent.place]
+        w->let_in_others();
         throw;
       }
     } else {
-      w->is_lent_out_.store(false, base::release);  // [lent.place]
+      w->let_in_others();
     }
   }
 }

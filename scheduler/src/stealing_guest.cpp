@@ -109,7 +109,7 @@ stealing::seat::seat(stealing& pool)
     }
     watch(*w.driver_.load(base::relaxed));
   } catch (...) {
-    w.is_lent_out_.store(false, base::release);  // [lent.place]
+    w.let_in_others();
     throw;
   }
   worker_ = &w;

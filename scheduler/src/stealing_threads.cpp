@@ -87,8 +87,7 @@ worker* stealing::find_place(const char* what) {
     throw misuse(std::string(what) + ": this thread runs tasklets already; await the handle instead");
   }
   for (auto& w : workers_) {
-    bool is_free = false;
-    if (w->is_lent_ && w->is_lent_out_.compare_exchange_strong(is_free, true, base::acq_rel)) {  // [lent.place]
+    if (w->try_enter()) {
       w->leave_ = false;
       w->was_lent_ = true;
       return w.get();
@@ -118,7 +117,7 @@ void stealing::leave_behind(worker& w) {
   if (leaves_something) {
     wake_one(nullptr);  // those that sleep do not know of these timers
   }
-  w.is_lent_out_.store(false, base::release);  // [lent.place] the last touch
+  w.let_in_others();
 }
 
 // A sleeper publishes that it sleeps and then looks at its timers; here it is the other way round.
@@ -164,7 +163,7 @@ void stealing::run_until(tasklet* who) {
   way_out out(lent);
   end_operation end(*who);
   if (!end.prepare(&out.record)) {
-    lent.is_lent_out_.store(false, base::release);  // [lent.place]
+    lent.let_in_others();
     return;
   }
   std::optional<base::signal_stack> for_faults;

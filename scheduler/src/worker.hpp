@@ -88,6 +88,16 @@ class alignas(128) worker final : public host {
   /// Threads   any.
   void trim() noexcept;
 
+  /// Takes the place of a lent worker for the calling thread. Whoever has it knows what the last one has done here.
+  ///
+  /// Returns   false when another thread is inside, or the worker is none of those.
+  bool try_enter() noexcept {
+    bool is_free = false;
+    return is_lent_ &&
+           is_lent_out_.compare_exchange_strong(is_free, true, base::acquire, base::relaxed);  // [lent.place] model
+  }
+  void let_in_others() noexcept { is_lent_out_.store(false, base::release); }  // [lent.place] model; the last touch
+
   std::size_t private_size() const noexcept { return fresh_.size() + woken_.size(); }
   bool has_private_work() const noexcept {
     return slot_.load(base::acquire) != nullptr || !fresh_.seems_empty() || !woken_.seems_empty();  // [queue.spell]
@@ -102,7 +112,7 @@ class alignas(128) worker final : public host {
   const bool is_alone_;                      // nobody to share with, ever
   base::spin_lock attended_;                 // who serves driver and timers: the occupant, or for an orphan anybody
   base::atomic<bool> is_occupied_{false};    // a thread is in the loop
-  base::atomic<bool> is_lent_out_{false};    // run_here has taken it
+  base::atomic<bool> is_lent_out_{false};    // a thread has taken it
   bool is_manned_ = false;                   // by a thread of the scheduler's end; under `ending_`
   bool was_lent_ = false;                    // ever; read when nobody can lend any more
   bool is_orphan_ = false;                   // was left with timers or sockets once

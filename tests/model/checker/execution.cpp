@@ -169,7 +169,7 @@ bool execution::is_enabled(std::size_t thread, bool passes_time) const noexcept 
   }
   std::array<std::uint8_t, max_locations> which;
   return next_[thread].what != kind::pause || next_[thread].watched.none() || changed(thread, which) != 0 ||
-         (passes_time && next_[thread].has_limit);
+         next_[thread].limit <= time_ || (passes_time && next_[thread].limit != INT64_MAX);
 }
 
 // Which of the locations that the thread pauses for have a newer store than it has read.
@@ -382,22 +382,22 @@ void execution::heavy_fence(const site& at) {
 }
 
 void execution::pause(const site& at) {
-  wait_for_change(flows_[current_].read_since_pause, false, at);
+  wait_for_change(flows_[current_].read_since_pause, INT64_MAX, at);
   flows_[current_].read_since_pause.reset();
 }
 
 bool execution::sleep(const void* object, std::int64_t limit, const site& at) {
   location_set watched;
   watched.set(locate(object, 0));
-  const bool has_changed = wait_for_change(watched, limit != INT64_MAX, at);
+  const bool has_changed = wait_for_change(watched, limit, at);
   if (!has_changed) {
     time_ = std::max(time_, limit);
   }
   return has_changed;
 }
 
-bool execution::wait_for_change(const location_set& watched, bool has_limit, const site& at) {
-  reach({.what = kind::pause, .at = at, .watched = watched, .has_limit = has_limit});
+bool execution::wait_for_change(const location_set& watched, std::int64_t limit, const site& at) {
+  reach({.what = kind::pause, .at = at, .watched = watched, .limit = limit});
   std::array<std::uint8_t, max_locations> which;
   const std::size_t count = changed(current_, which);
   if (count != 0) {

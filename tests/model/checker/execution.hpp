@@ -85,8 +85,8 @@ class execution {
   void light_fence(const site& at);
   void heavy_fence(const site& at);
   void pause(const site& at);
-  /// Sleeps until `object` has a newer value than this thread has seen there, or until `limit`, which comes when nobody
-  /// else can go on: that is how time passes here.
+  /// Sleeps until `object` has a newer value than this thread has seen there, or until `limit`. Time passes when nobody
+  /// else can go on, up to any of the limits; then all who have come to theirs can.
   ///
   /// Returns   whether it has one.
   bool sleep(const void* object, std::int64_t limit, const site& at);
@@ -127,7 +127,7 @@ class execution {
   void reach(const operation& step);
   std::size_t choose();
   bool is_enabled(std::size_t thread, bool passes_time) const noexcept;
-  bool wait_for_change(const location_set& watched, bool has_limit, const site& at);
+  bool wait_for_change(const location_set& watched, std::int64_t limit, const site& at);
   std::size_t changed(std::size_t thread, std::array<std::uint8_t, max_locations>& which) const noexcept;
   void go_on_with(std::size_t thread);
 

@@ -48,8 +48,8 @@ struct operation {
   std::uint8_t target = 0;  // of a visit: the thread
   memory_order order = std::memory_order_relaxed;
   site at{};
-  location_set watched{};  // of a pause
-  bool has_limit = false;  // of a pause: it may end by itself, when nobody else can go on
+  location_set watched{};          // of a pause
+  std::int64_t limit = INT64_MAX;  // of a pause: it may end by itself then; time passes when nobody else can go on
 
   bool is_seq_cst() const noexcept { return order == std::memory_order_seq_cst; }
 };

@@ -2,23 +2,18 @@
 #include <cstdint>
 
 #include <martlet/base/clock.hpp>
-#include <martlet/base/fork.hpp>
 #include <martlet/base/futex.hpp>
 #include <martlet/tasklet/held_locks.hpp>
 
 #include "execution.hpp"
 
-// What the product asks of the system, in a program that the checker explores: time passes where all wait for it, nobody forks, no lock
-// of the system's is held, and a thread that sleeps on a futex goes on when somebody wakes it, or by its deadline at any moment.
+// What the product asks of the system, in a program that the checker explores: time passes where all wait for it, no lock of the
+// system's is held, and a thread that sleeps on a futex goes on when somebody wakes it, or by its deadline at any moment.
 namespace martlet::base {
 
 instant system_now() noexcept { return model::execution::current().time(); }
 instant now() noexcept { return model::execution::current().time(); }
 std::uint64_t cycles_per_microsecond() noexcept { return 1000; }
-
-std::uint32_t process_generation() noexcept { return 1; }
-bool is_only_thread() noexcept { return false; }
-void register_fork_hook_slowly(fork_hook&) noexcept {}
 
 namespace {
 
