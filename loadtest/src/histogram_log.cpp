@@ -12,6 +12,9 @@
 namespace martlet::loadtest {
 namespace {
 
+// What a tag cannot hold: it would end the column or the line.
+constexpr std::string_view separators = ", \t\r\n";
+
 // printf would use the locale's decimal comma, which the format's readers take for the next column.
 std::string fixed(double number) {
   std::array<char, 340> text;
@@ -38,6 +41,8 @@ std::string_view next_column(std::string_view& line) {
 histogram_interval read_line(std::string_view line) {
   histogram_interval interval;
   if (line.starts_with("Tag=")) interval.tag = next_column(line).substr(4);
+  if (interval.tag.find_first_of(separators) != std::string::npos)
+    throw histogram_format_error("expected a tag without a blank, found \"" + interval.tag + '"');
   interval.start = number_in(next_column(line), "the start");
   interval.length = number_in(next_column(line), "the length");
   number_in(next_column(line), "the maximum");
@@ -59,7 +64,7 @@ histogram_log_writer::histogram_log_writer(std::ostream& out, double start_time)
 }
 
 void histogram_log_writer::write(const histogram_interval& interval) {
-  if (interval.tag.find_first_of(", \t\r\n") != std::string::npos)
+  if (interval.tag.find_first_of(separators) != std::string::npos)
     throw std::invalid_argument("a histogram's tag may hold no comma, blank or line's end, found \"" + interval.tag +
                                 '"');
   if (!interval.tag.empty()) out_ << "Tag=" << interval.tag << ',';

@@ -61,5 +61,8 @@ TEST_SUITE("histogram log") {
     std::ostringstream out;
     histogram_log_writer log(out, 0);
     CHECK_THROWS_AS(log.write({"a,b", 0, 1, histogram{}}), std::invalid_argument);
+    std::istringstream text("Tag=a b,0.1,1,3,HISTF\n");
+    CHECK_THROWS_WITH_AS(read_histogram_log(text), "line 1: expected a tag without a blank, found \"a b\"",
+                         histogram_format_error);
   }
 }
