@@ -29,7 +29,7 @@ atomic<std::uint32_t>& make_number() noexcept {
     made = ::new (memory) atomic<std::uint32_t>(latest.load(relaxed));
   }
   atomic<std::uint32_t>* first = nullptr;
-  const bool is_first = number.compare_exchange_strong(first, made, acq_rel);  // [fork.number]
+  const bool is_first = number.compare_exchange_strong(first, made, release, acquire);  // [fork.number]
   if (memory != MAP_FAILED && (!is_first || made == &without_page)) {
     ::munmap(memory, page);
   }

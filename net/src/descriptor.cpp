@@ -99,7 +99,7 @@ void descriptor::on_events(std::uint64_t token, std::uint32_t events) noexcept {
 wait_node* descriptor::serve(direction& d, wait_node* chain) noexcept {
   while (wait_node* node = d.waiting.front()) {
     auto& wait = static_cast<socket_wait&>(*node);
-    const auto word = wait.owner->root()->word_.load(base::relaxed);  // stored under this lock
+    const auto word = wait.owner->root()->word_.load(base::relaxed);  // published under this lock
     const bool is_alone = word == tasklet::parked_on(d);  // then nobody can end the wait while we hold the lock
     if (!is_alone && tasklet::tag_of(word) != tag::select) {
       wait_list::unlink(wait);  // cancelled, or done by another case

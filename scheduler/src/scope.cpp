@@ -346,7 +346,7 @@ std::uint16_t scope::reach_of_stopped(detail::tasklet& self, const scope* but) n
   std::uint16_t farthest = 0;
   for (std::uintptr_t link = detail::owner_link_of(self); (link & detail::inside_mark) != 0;) {
     const auto& one = static_cast<const scope&>(*reinterpret_cast<scope_base*>(link & ~detail::inside_mark));
-    if (&one != but && one.is_stopped_.load(base::relaxed)) {
+    if (&one != but && one.is_stopped_.load(base::relaxed)) {  // known with [cancel.note]
       farthest = std::max(farthest, one.reach_);
     }
     link = one.outer_link_;
@@ -359,7 +359,7 @@ bool scope::is_owner_stopped_by_others() const noexcept {
   if (owner_ == nullptr || !owner_->is_cancelled()) {
     return false;
   }
-  const std::uint16_t now = owner_->cancel_.load(base::relaxed);
+  const std::uint16_t now = owner_->cancel_.load(base::acquire);  // [cancel.note]
   const std::uint16_t without = detail::cancel::with_reach(now, reach_of_stopped(*owner_, this));
   return (detail::cancel::settled(without) & detail::cancel::stop) != 0;
 }

@@ -114,7 +114,7 @@ class alignas(128) worker final : public host {
   base::atomic<bool> is_occupied_{false};    // a thread is in the loop
   base::atomic<bool> is_lent_out_{false};    // a thread has taken it
   bool is_manned_ = false;                   // by a thread of the scheduler's end; under `ending_`
-  bool was_lent_ = false;                    // ever; read when nobody can lend any more
+  bool was_lent_ = false;                    // ever; of whoever has the place
   bool is_orphan_ = false;                   // was left with timers or sockets once
   bool is_guest_ = false;                    // an event loop drives it
   guest_seat* seat_ = nullptr;               // then its own; for the guest's thread

@@ -18,7 +18,9 @@ namespace martlet::testing {
 /// A value is received once and in the order in which values were sent; what lies in the buffer is older than what
 /// waiting senders offer. Both sides are served in the order in which they came. A select does one case, any of those
 /// that can be done, and stands in the queues of all when none can. Cancelled, timed out or closed, a send leaves its
-/// value with the sender, and a receive takes none. A closed channel takes nothing, and gives what is left in it.
+/// value with the sender, and a receive takes none. A closed channel takes nothing, and gives what is left in it. A close ends
+/// those who wait one by one, and has returned when it has ended all: a select may be done by another case until its turn
+/// comes, though an older one was ended already.
 class channel_specification {
  public:
   struct wait {
@@ -57,7 +59,7 @@ class channel_specification {
         auto done = try_case(now, all, i, 0);
         return {done ? std::move(*done) : outcome<state>{now, {{i, not_done(all[i], ending::would_wait)}}}};
       }
-      case verb::close: return close(now, all, i);
+      case verb::close: return {close(now, all, i)};
       case verb::cancel: return {cancel(now, all, i)};
       case verb::see_wait: return see_wait(now, all, i);
       default: return {};
@@ -65,12 +67,14 @@ class channel_specification {
   }
 
   outcomes leave(const state& now, std::span<const operation> all, std::size_t i) const {
-    if (!all[i].what.limit) {
-      return {};
+    if (all[i].what.what == verb::close) {
+      return nobody_waits(now.pipes[channel_of(all[i])]) ? outcomes{{now, {{i, {ending::done, 0, 0}}}}} : outcomes{};
     }
-    outcome<state> gone{now, {{i, not_done(all[i], ending::deadline_passed)}}};
-    withdraw(gone.after, i);
-    return {gone};
+    outcomes possible = end_at_close(now, all, i);
+    if (all[i].what.limit) {
+      possible.push_back(without(now, i, not_done(all[i], ending::deadline_passed)));
+    }
+    return possible;
   }
 
  private:
@@ -141,38 +145,45 @@ class channel_specification {
     return done;
   }
 
+  static std::size_t channel_of(const operation& closes) { return closes.what.cases.front().channel; }
+  static bool nobody_waits(const pipe& in) { return in.senders.empty() && in.receivers.empty(); }
+
+  static outcome<state> close(const state& now, std::span<const operation> all, std::size_t i) {
+    outcome<state> closed{now, {}};
+    pipe& in = closed.after.pipes[channel_of(all[i])];
+    in.is_closed = true;
+    if (nobody_waits(in)) {
+      closed.ended.push_back({i, {ending::done, 0, 0}});
+    }
+    return closed;
+  }
+
   // Of a select that stands there with several cases any may find the channel closed.
-  static outcomes close(const state& now, std::span<const operation> all, std::size_t i) {
-    const std::size_t channel = all[i].what.cases.front().channel;
-    const pipe& in = now.pipes[channel];
-    outcomes possible{{now, {{i, {ending::done, 0, 0}}}}};
-    possible.front().after.pipes[channel].is_closed = true;
-    for (const auto* queue : {&in.senders, &in.receivers}) {
-      for (const wait& one : *queue) {
-        const result got =
-            queue == &in.senders ? not_done(all[one.operation], ending::closed) : result{ending::empty, one.which, 0};
-        end_at_close(possible, one.operation, got);
+  static outcomes end_at_close(const state& now, std::span<const operation> all, std::size_t i) {
+    outcomes possible;
+    for (const pipe& in : now.pipes) {
+      if (!in.is_closed) {
+        continue;
+      }
+      for (const wait& one : in.senders) {
+        if (one.operation == i) {
+          possible.push_back(without(now, i, not_done(all[i], ending::closed)));
+        }
+      }
+      for (const wait& one : in.receivers) {
+        if (one.operation == i) {
+          possible.push_back(without(now, i, {ending::empty, one.which, 0}));
+        }
       }
     }
     return possible;
   }
 
-  // An operation that has an end already gets another possible one beside it.
-  static void end_at_close(outcomes& possible, std::size_t operation, const result& got) {
-    const std::size_t before = possible.size();
-    for (std::size_t k = 0; k < before; ++k) {
-      auto& ended = possible[k].ended;
-      const auto known =
-          std::find_if(ended.begin(), ended.end(), [&](const auto& one) { return one.first == operation; });
-      if (known == ended.end()) {
-        withdraw(possible[k].after, operation);
-        ended.push_back({operation, got});
-      } else {
-        outcome<state> other = possible[k];
-        other.ended[static_cast<std::size_t>(known - ended.begin())].second = got;
-        possible.push_back(std::move(other));
-      }
-    }
+  // The state when one that waits has ended with this.
+  static outcome<state> without(const state& now, std::size_t operation, const result& got) {
+    outcome<state> gone{now, {{operation, got}}};
+    withdraw(gone.after, operation);
+    return gone;
   }
 
   static outcome<state> cancel(const state& now, std::span<const operation> all, std::size_t i) {

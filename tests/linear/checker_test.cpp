@@ -127,6 +127,19 @@ TEST_SUITE("checker") {
     CHECK_FALSE(explains(0, {{1, either, 1, 10, got(1, 1)}, {0, send(1), 2, 3, done}}));
   }
 
+  // A history of channel_histories, MARTLET_LINEAR_SEED=55343, cut down: the send falls into the close.
+  TEST_CASE("a close ends those who wait one by one, and all of them before it returns") {
+    const operation first{1, either, 1, 20, empty}, second{2, either, 3, 21, got(6, 1)};
+    const operation wait[] = {{driver, see(1), 2, 3, done}, {driver, see(2), 4, 5, done}};
+    const operation closes{driver, close, 6, 9, done};
+    CHECK(explains(0, {first, second, wait[0], wait[1], closes, {0, other_send(6), 7, 8, done}}));
+    CHECK_FALSE(explains(0, {first, second, wait[0], wait[1], closes, {0, other_send(6), 10, 11, done}}));
+    CHECK_FALSE(explains(0, {first, second, wait[0], wait[1], closes}));
+    CHECK_FALSE(explains(0, {{1, receive, 1, 20, empty}, {driver, close, 21, 22, done}}));
+    CHECK(explains(0, {{1, receive, 1, 20, empty}, wait[0], closes}));
+    CHECK_FALSE(explains(1, {{1, receive, 1, 20, got(7)}, wait[0], closes, {0, send(7), 10, 11, done}}));
+  }
+
   TEST_CASE("a mutex has one owner, and he alone unlocks it") {
     const operation locks{0, plain(verb::lock), 1, 2, done};
     const operation unlocks{0, plain(verb::unlock), 5, 6, done};

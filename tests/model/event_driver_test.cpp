@@ -1,8 +1,12 @@
 #include <doctest/doctest.h>
 
-#include <poll.h>
+#include <cstddef>
+#include <cstdint>
 
-#include <martlet/base/clock.hpp>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <martlet/base/atomic.hpp>
 
 #include "checker/explore.hpp"
 #include "checker/mutants.hpp"
@@ -17,10 +21,10 @@ using namespace martlet::model;
 
 namespace {
 
-bool is_readable(const event_driver& driver) {
-  pollfd one{.fd = driver.event_fd(), .events = POLLIN, .revents = 0};
-  return ::poll(&one, 1, 0) == 1;
-}
+// What the eventfd counts: a location of the model, so that others come between what is said and its write. The system orders
+// what was done before a write for who reads it; nothing here relies on that.
+constexpr int eventfd_number = 1'000'000;
+constinit base::atomic<std::uint64_t> written{0};
 
 // What was brought is found by a look after the driver was told, or the loop is told again.
 struct event_loop {
@@ -33,7 +37,9 @@ struct event_loop {
     has_first = has_first || first.load(base::relaxed);
     has_second = has_second || second.load(base::relaxed);
   }
-  void end() const { require((has_first && has_second) || is_readable(driver), "what is not found is told again"); }
+  void end() const {
+    require((has_first && has_second) || written.load(base::relaxed) != 0, "what is not found is told again");
+  }
 
   event_driver driver;
   base::atomic<bool> first{false};
@@ -66,11 +72,28 @@ void told_by_one_twice() {
 
 }  // namespace
 
+// These stand in for the system's; other descriptors are the system's own.
+extern "C" int eventfd(unsigned, int) { return eventfd_number; }
+extern "C" ssize_t read(int fd, void* into, std::size_t size) {
+  if (fd != eventfd_number) {
+    return ::syscall(SYS_read, fd, into, size);
+  }
+  return written.exchange(0, base::relaxed) != 0 ? static_cast<ssize_t>(size) : -1;
+}
+extern "C" ssize_t write(int fd, const void* from, std::size_t size) {
+  if (fd != eventfd_number) {
+    return ::syscall(SYS_write, fd, from, size);
+  }
+  written.fetch_add(1, base::relaxed);
+  return static_cast<ssize_t>(size);
+}
+extern "C" int close(int fd) { return fd == eventfd_number ? 0 : static_cast<int>(::syscall(SYS_close, fd)); }
+
 TEST_SUITE("event driver") {
   TEST_CASE("nothing that was brought is left without a word") {
     check({
-        {"one that looks, two that bring", told_by_two, 14},
-        {"one that looks twice, one that brings twice", told_by_one_twice, 22},
+        {"one that looks, two that bring", told_by_two, 24},
+        {"one that looks twice, one that brings twice", told_by_one_twice, 41},
     });
   }
 

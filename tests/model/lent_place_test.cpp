@@ -26,6 +26,11 @@ struct house {
     }
   }
 
+  void end() {
+    require(use.get() >= 2, "somebody was inside");
+    require(pool.find_place() != nullptr, "the place is free again");
+  }
+
   detail::explored_pool pool{1, 1};
   var<int> use{0};
 };
@@ -33,6 +38,7 @@ struct house {
 void two_that_come() {
   house all;
   run_threads({{"one", [&] { all.visit(); }}, {"other", [&] { all.visit(); }}});
+  all.end();
 }
 
 void one_that_comes_twice() {
@@ -43,6 +49,7 @@ void one_that_comes_twice() {
                   all.visit();
                 }},
                {"other", [&] { all.visit(); }}});
+  all.end();
 }
 
 }  // namespace
@@ -51,7 +58,7 @@ TEST_SUITE("lent place") {
   TEST_CASE("a place is one thread's at a time") {
     check({
         {"two that come", two_that_come, 4},
-        {"one that comes, one that comes twice", one_that_comes_twice, 0},
+        {"one that comes, one that comes twice", one_that_comes_twice, 8},
     });
   }
 

@@ -7,6 +7,8 @@
 
 #include <martlet/base/asymmetric_fence.hpp>
 #include <martlet/base/atomic.hpp>
+#include <martlet/base/clock.hpp>
+#include <martlet/base/futex.hpp>
 
 #include "checker/explore.hpp"
 
@@ -17,7 +19,7 @@ using namespace martlet::model;
 
 namespace {
 
-enum class verb { load, store, add, compare_exchange, full_fence, light_fence, heavy_fence };
+enum class verb { load, store, add, compare_exchange, full_fence, light_fence, heavy_fence, wake, sleep };
 
 struct command {
   verb what;
@@ -28,15 +30,19 @@ struct command {
 
 using random_program = std::vector<std::vector<command>>;  // a list for each thread
 
-random_program make_program(std::mt19937& random) {
+enum class family { all_but_sleeps, sleeps };
+
+random_program make_program(std::mt19937& random, family of) {
   const auto below = [&](unsigned n) { return static_cast<int>(random() % n); };
   random_program made(2 + below(2));
-  const bool has_fences = below(2) == 0;
+  const bool has_fences = of == family::all_but_sleeps && below(2) == 0;
   int value = 1;
   for (auto& commands : made) {
     for (int left = made.size() == 2 ? 3 : 2; left > 0; --left) {
       constexpr base::memory_order strengths[] = {base::relaxed, base::acq_rel, base::seq_cst};
-      const auto what = static_cast<verb>(has_fences ? below(7) : below(4));
+      constexpr verb with_sleeps[] = {verb::load, verb::store, verb::wake, verb::sleep};
+      const auto what =
+          of == family::sleeps ? with_sleeps[below(4)] : static_cast<verb>(has_fences ? below(7) : below(4));
       commands.push_back({what, below(2), value++, strengths[below(3)]});
     }
   }
@@ -49,6 +55,8 @@ base::memory_order for_store(base::memory_order order) { return order == base::a
 // What each command has read, thread by thread, and what the locations hold in the end.
 std::vector<int> run(const random_program& program) {
   base::atomic<int> locations[2];
+  base::futex_word words[2];
+  const base::instant start = base::now();
   std::vector<std::vector<int>> read(program.size());
   const auto run_thread = [&](std::size_t index) {
     for (const command& next : program[index]) {
@@ -65,6 +73,14 @@ std::vector<int> run(const random_program& program) {
         case verb::full_fence: base::full_fence(); break;
         case verb::light_fence: base::light_fence(); break;
         case verb::heavy_fence: base::heavy_fence(); break;
+        case verb::wake:
+          words[next.location].store(1, base::relaxed);
+          base::futex_wake(words[next.location]);
+          break;
+        case verb::sleep:
+          read[index].push_back(base::futex_wait(words[next.location], 0, start + 1 + next.value % 2) ? 1 : 0);
+          read[index].push_back(static_cast<int>(base::now() - start));
+          break;
       }
     }
   };
@@ -91,29 +107,38 @@ report explore_random(const random_program& program, const options& how, std::se
       how);
 }
 
+// Returns   how many of 500 programs were small enough to be explored without it.
+int compare_programs(family of) {
+  std::mt19937 random(1);
+  int compared = 0;
+  std::uint64_t with = 0, without = 0;
+  for (int i = 0; i < 500; ++i) {
+    INFO("program " << i);
+    const random_program program = make_program(random, of);
+    std::set<std::vector<int>> expected, seen;
+    const report all = explore_random(program, {.reduces = false, .most = 30'000}, expected);
+    if (!all.is_complete) {
+      continue;  // too large
+    }
+    const report reduced = explore_random(program, {}, seen);
+    CHECK(reduced.holds());
+    CHECK(seen == expected);
+    with += reduced.executions + reduced.redundant;
+    without += all.executions;
+    ++compared;
+  }
+  MESSAGE(with << " executions instead of " << without);
+  return compared;
+}
+
 }  // namespace
 
 TEST_SUITE("reduction") {
   TEST_CASE("random programs have the same outcomes with and without it") {
-    std::mt19937 random(1);
-    int compared = 0;
-    std::uint64_t with = 0, without = 0;
-    for (int i = 0; i < 500; ++i) {
-      INFO("program " << i);
-      const random_program program = make_program(random);
-      std::set<std::vector<int>> expected, seen;
-      const report all = explore_random(program, {.reduces = false, .most = 30'000}, expected);
-      if (!all.is_complete) {
-        continue;  // too large
-      }
-      const report reduced = explore_random(program, {}, seen);
-      CHECK(reduced.holds());
-      CHECK(seen == expected);
-      with += reduced.executions + reduced.redundant;
-      without += all.executions;
-      ++compared;
-    }
-    CHECK(compared == 498);
-    MESSAGE(with << " executions instead of " << without);
+    CHECK(compare_programs(family::all_but_sleeps) == 498);
+  }
+
+  TEST_CASE("so have those whose threads sleep until they are woken, or until some time") {
+    CHECK(compare_programs(family::sleeps) == 493);
   }
 }

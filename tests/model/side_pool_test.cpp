@@ -33,7 +33,7 @@ struct starts {
 
   std::size_t threads = 0;  // which are to be started, the first of the program
   base::atomic<std::size_t> begun{0};
-  base::atomic<std::size_t> ended{0};
+  std::array<base::atomic<bool>, most> has_ended{};
   base::atomic<bool> are_over{false};
   std::array<void* (*)(void*), most> mains{};
   std::array<void*, most> arguments{};
@@ -49,12 +49,12 @@ void be_started() {
     base::cpu_pause();
   }
   all_starts.mains[which](all_starts.arguments[which]);
-  all_starts.ended.fetch_add(1, base::release);
+  all_starts.has_ended[which].store(true, base::release);
 }
 
 }  // namespace
 
-// These two stand in for the system's.
+// These two stand in for the system's. Since there is one at a time, who is joined is the one that was started before.
 extern "C" int pthread_create(pthread_t*, const pthread_attr_t*, void* (*main)(void*), void* argument) noexcept {
   const std::size_t which = all_starts.begun.load(base::relaxed);
   require(which < all_starts.threads, "no more are started than there are");
@@ -65,8 +65,8 @@ extern "C" int pthread_create(pthread_t*, const pthread_attr_t*, void* (*main)(v
 }
 extern "C" int pthread_join(pthread_t, void**) {
   const std::size_t self = execution::current().thread();
-  const std::size_t before = self <= all_starts.threads ? self - 1 : all_starts.begun.load(base::relaxed);
-  while (all_starts.ended.load(base::acquire) < before) {
+  const std::size_t joined = self <= all_starts.threads ? self - 2 : all_starts.begun.load(base::relaxed) - 1;
+  while (!all_starts.has_ended[joined].load(base::acquire)) {
     base::cpu_pause();
   }
   return 0;
@@ -101,10 +101,16 @@ struct caller {
   int expected = 0;
 };
 
+// A thread that may rest for ever is there when it is called, or nobody goes on: one that leaves would come to a call by
+// itself, whether it was called or not.
+constexpr auto endless = std::chrono::nanoseconds::max();
 constexpr std::chrono::nanoseconds patience{1'000'000};
 
 struct house {
-  explicit house(std::size_t threads) { all_starts.threads = threads; }
+  explicit house(std::size_t threads, std::chrono::nanoseconds rest)
+      : pool(std::make_unique<detail::side_pool>(1, rest)) {
+    all_starts.threads = threads;
+  }
 
   void close() {
     pool->stop();
@@ -113,11 +119,11 @@ struct house {
   }
 
   crew others;
-  std::unique_ptr<detail::side_pool> pool = std::make_unique<detail::side_pool>(1, patience);
+  std::unique_ptr<detail::side_pool> pool;
 };
 
 void one_call() {
-  house all(1);
+  house all(1, endless);
   caller one(all.others, *all.pool);
   run_threads({{"thread", be_started}, {"calls", [&] {
                                           one.self.sit_down();
@@ -128,7 +134,7 @@ void one_call() {
 }
 
 void two_calls() {
-  house all(1);
+  house all(1, endless);
   caller one(all.others, *all.pool);
   run_threads({{"thread", be_started}, {"calls", [&] {
                                           one.self.sit_down();
@@ -140,7 +146,7 @@ void two_calls() {
 
 // The second comes when its thread has rested for as long as it may: it takes the call, or leaves and another one does.
 void called_at_last() {
-  house all(2);
+  house all(2, patience);
   caller one(all.others, *all.pool);
   run_threads({{"thread", be_started}, {"another", be_started}, {"calls", [&] {
                                                                    one.self.sit_down();
@@ -155,7 +161,7 @@ void called_at_last() {
 }
 
 void two_callers() {
-  house all(1);
+  house all(1, endless);
   caller one(all.others, *all.pool), other(all.others, *all.pool);
   base::atomic<bool> has_returned{false};
   run_threads({{"thread", be_started},
@@ -178,7 +184,7 @@ void two_callers() {
 }
 
 void cancelled() {
-  house all(1);
+  house all(1, endless);
   caller one(all.others, *all.pool);
   run_threads({{"thread", be_started},
                {"calls",

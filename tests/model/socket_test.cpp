@@ -5,8 +5,11 @@
 #include <cstdint>
 #include <mutex>
 
+#include <poll.h>
 #include <sys/epoll.h>
 
+#include <martlet/channel/channel.hpp>
+#include <martlet/channel/select.hpp>
 #include <martlet/net/error.hpp>
 #include <martlet/net/socket.hpp>
 
@@ -19,7 +22,7 @@
 #include "sleeper.hpp"
 #include "system_calls.hpp"
 
-// Who waits at a socket, against what comes, a close, and a cancel. The system is a wire of the model, whose bytes and events are
+// Who waits at a socket, alone or in a select, against what comes, a close, and a cancel. The system is a wire of the model, whose bytes and events are
 // behind a lock of its own, as the kernel's are.
 
 namespace base = martlet::base;
@@ -57,39 +60,46 @@ class wire {
   void close() {
     const std::lock_guard guard(lock_);
     token_.set(0);
+    lost_.set(lost_.get() + bytes_.get());
+    bytes_.set(0);
   }
-  int bytes() const { return bytes_.get(); }
+  int bytes() {
+    const std::lock_guard guard(lock_);
+    return bytes_.get();
+  }
+  // What nobody has read, nor will.
+  int left() {
+    const std::lock_guard guard(lock_);
+    return bytes_.get() + lost_.get();
+  }
 
   /// Serves whoever waits, as a reactor does, for as long as something may come.
   void serve() {
     for (;;) {
-      int events = 0;
-      while ((events = events_.exchange(0, base::acquire)) == 0) {
-        base::cpu_pause();
-      }
-      if ((events & 1) != 0) {
-        detail::descriptor::on_events(told_, EPOLLIN);
-      }
-      if ((events & 2) != 0) {
+      if (const std::uint64_t token = told_.exchange(0, base::acquire); token != 0) {
+        detail::descriptor::on_events(token, EPOLLIN);
+      } else if (is_over_.load(base::relaxed)) {
         return;
+      } else {
+        base::cpu_pause();
       }
     }
   }
-  void stop_serving() { events_.fetch_or(2, base::release); }
+  void stop_serving() { is_over_.store(true, base::relaxed); }
 
  private:
   void tell() {
     if (token_.get() != 0) {
-      told_ = token_.get();
-      events_.fetch_or(1, base::release);
+      told_.exchange(token_.get(), base::release);
     }
   }
 
   base::spin_lock lock_;
   var<int> bytes_{0};
+  var<int> lost_{0};
   var<std::uint64_t> token_{0};
-  std::uint64_t told_ = 0;
-  base::atomic<int> events_{0};
+  base::atomic<std::uint64_t> told_{0};
+  base::atomic<bool> is_over_{false};
 };
 
 wire* present = nullptr;
@@ -137,6 +147,20 @@ class read_one final : public detail::case_operation<read_one, detail::socket_wa
 
  private:
   static bool attempt(detail::socket_wait&, int fd) noexcept { return detail::calls::receive(fd, nullptr, 1, 0) > 0; }
+};
+
+// Ends when an event says that something can be read, as it came.
+class readable final : public detail::case_operation<readable, detail::socket_wait> {
+ public:
+  explicit readable(const detail::socket& from) noexcept
+      : case_operation<readable, socket_wait>(from, detail::inward, attempt) {
+    this->trusts_events_ = true;
+  }
+
+  void result() const { this->throw_error("wait"); }
+
+ private:
+  static bool attempt(detail::socket_wait&, int fd) noexcept { return detail::calls::is_ready(fd, POLLIN); }
 };
 
 enum class end { read, closed, cancelled };
@@ -221,25 +245,32 @@ void closed_while_one_sends() {
                 }},
                {"sends", [&] { all.line.come(); }},
                {"closes", [&] { all.end.close(); }}});
-  require(one.taken + all.line.bytes() == 1, "what came was read, or was not");
+  require(one.taken + all.line.left() == 1, "what came was read, or was not");
   one.self.end();
 }
 
-// The next socket has the same descriptor, and an event of the one before may still be on its way.
+// The next socket has the same descriptor, and an event of the one before may still be on its way: it says nothing about the next.
 void opened_again() {
   connection all;
   reader one(all.others), next(all.others);
+  base::atomic<bool> is_open_again{false};
   run_threads({{"serves", [&] { all.line.serve(); }},
                {"reads",
                 [&] {
                   require(one.read(all.end) == end::read, "nobody ends it");
                   all.end.close();
                   all.end = detail::socket(wire_number);
-                  require(next.read(all.end) == end::read, "nobody ends it");
+                  is_open_again.store(true, base::release);
+                  wait(next.self, readable(all.end));
+                  require(all.line.bytes() != 0, "who was told that something can be read can read it");
                   all.line.stop_serving();
                 }},
                {"sends", [&] {
                   all.line.come();
+                  all.line.come();
+                  while (!is_open_again.load(base::acquire)) {
+                    base::cpu_pause();
+                  }
                   all.line.come();
                 }}});
   one.self.end();
@@ -259,6 +290,28 @@ void cancelled() {
                {"sends", [&] { all.line.come(); }},
                {"cancels", [&] { detail::request_cancel(&one.self); }}});
   require(one.taken + all.line.bytes() == 1, "what came was read, or is there");
+  one.self.end();
+}
+
+// Its word is claimed by whoever comes first, under the lock of the other case too.
+void selected() {
+  connection all;
+  reader one(all.others);
+  martlet::channel<int> other(1);
+  bool is_selected = false;
+  run_threads({{"serves", [&] { all.line.serve(); }},
+               {"selects",
+                [&] {
+                  try {
+                    wait(one.self, martlet::select(read_one(all.end), other.receive()));
+                    is_selected = true;
+                  } catch (const martlet::cancelled&) {}
+                  all.line.stop_serving();
+                }},
+               {"sends", [&] { all.line.come(); }},
+               {"closes the channel", [&] { other.close(); }},
+               {"cancels", [&] { detail::request_cancel(&one.self); }}});
+  require(is_selected || all.line.bytes() == 1, "what came was read, or is there");
   one.self.end();
 }
 
@@ -282,8 +335,9 @@ TEST_SUITE("socket") {
         {"one that reads twice, one that sends twice", one_that_reads_twice, 0},
         {"one that reads, one that closes", closed, 78},
         {"one that reads, one that sends, one that closes", closed_while_one_sends, 0},
-        {"one that reads, and reads again from the next socket, one that sends twice", opened_again, 0},
+        {"one that reads, and waits at the next socket, one that sends to both", opened_again, 0},
         {"one that reads, one that sends, one that cancels", cancelled, 0},
+        {"one that selects, one that sends, one that closes the other case, one that cancels", selected, 0},
     });
   }
 

@@ -169,7 +169,7 @@ bool execution::is_enabled(std::size_t thread, bool passes_time) const noexcept 
   }
   std::array<std::uint8_t, max_locations> which;
   return next_[thread].what != kind::pause || next_[thread].watched.none() || changed(thread, which) != 0 ||
-         next_[thread].limit <= time_ || (passes_time && next_[thread].limit != INT64_MAX);
+         next_[thread].limit <= time_ || (passes_time && next_[thread].has_limit());
 }
 
 // Which of the locations that the thread pauses for have a newer store than it has read.

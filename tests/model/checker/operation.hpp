@@ -51,6 +51,7 @@ struct operation {
   location_set watched{};          // of a pause
   std::int64_t limit = INT64_MAX;  // of a pause: it may end by itself then; time passes when nobody else can go on
 
+  bool has_limit() const noexcept { return limit != INT64_MAX; }
   bool is_seq_cst() const noexcept { return order == std::memory_order_seq_cst; }
 };
 

@@ -22,7 +22,8 @@ namespace martlet::model {
 ///   - both are seq_cst loads of the same location (what one has read bounds the other);
 ///   - one is a full fence, and the other too or seq_cst;
 ///   - one is a heavy fence's visit to a thread, and the other is a fence of that thread;
-///   - one writes a location that the other pauses for.
+///   - one writes a location that the other pauses for;
+///   - both are pauses that may end at a time, and these times differ: whoever comes to his moves the time on.
 ///
 /// Source    Godefroid: Partial-order methods for the verification of concurrent systems. LNCS 1032, 1996 (sleep sets).
 class reduction {
@@ -62,8 +63,12 @@ class reduction {
     if (touches_visitor(made, other, next) || touches_visitor(next, thread, made)) {
       return true;
     }
+    if (made.what == kind::pause && made.has_limit() && may_write(next.what) && made.watched[next.location]) {
+      return true;
+    }
     if (next.what == kind::pause) {
-      return wrote && next.watched[made.location];
+      const bool are_at_times = made.what == kind::pause && made.has_limit() && next.has_limit();
+      return (wrote && next.watched[made.location]) || (are_at_times && made.limit != next.limit);
     }
     if (!(reads(made.what) || wrote) || !(reads(next.what) || may_write(next.what)) || made.location != next.location) {
       return false;

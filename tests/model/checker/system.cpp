@@ -8,7 +8,7 @@
 #include "execution.hpp"
 
 // What the product asks of the system, in a program that the checker explores: time passes where all wait for it, no lock of the
-// system's is held, and a thread that sleeps on a futex goes on when somebody wakes it, or by its deadline at any moment.
+// system's is held, and a thread that sleeps on a futex goes on when somebody wakes it, or at its deadline.
 namespace martlet::base {
 
 instant system_now() noexcept { return model::execution::current().time(); }
