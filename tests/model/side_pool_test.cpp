@@ -214,7 +214,7 @@ TEST_SUITE("side pool") {
     const options random{.seed = 1, .most = 2'000};
     const auto unexplained = unexplained_mutants(
         {{one_call, random}, {two_calls, random}, {called_at_last, random}, {two_callers, random}, {cancelled, random}},
-        {"side_pool"}, {});
+        {"scheduler/src/side_pool"}, {});
     INFO(doctest::toString(unexplained));
     CHECK(unexplained.empty());
   }
