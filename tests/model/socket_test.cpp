@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 
 #include <poll.h>
@@ -187,6 +188,18 @@ struct reader {
 struct connection {
   connection() { present = &line; }
 
+  // Runs who uses the socket, and others meanwhile; events are served until he has ended.
+  template <class... Others>
+  void run(const char* name, const std::function<void()>& use, const Others&... others) {
+    run_threads({{"serves", [this] { line.serve(); }},
+                 {name,
+                  [this, &use] {
+                    use();
+                    line.stop_serving();
+                  }},
+                 others...});
+  }
+
   crew others;
   wire line;
   detail::socket end{wire_number};
@@ -195,56 +208,39 @@ struct connection {
 void one_that_reads() {
   connection all;
   reader one(all.others);
-  run_threads({{"serves", [&] { all.line.serve(); }},
-               {"reads",
-                [&] {
-                  require(one.read(all.end) == end::read, "nobody ends it");
-                  all.line.stop_serving();
-                }},
-               {"sends", [&] { all.line.come(); }}});
+  all.run(
+      "reads", [&] { require(one.read(all.end) == end::read, "nobody ends it"); },
+      thread{"sends", [&] { all.line.come(); }});
   one.self.end();
 }
 
 void one_that_reads_twice() {
   connection all;
   reader one(all.others);
-  run_threads({{"serves", [&] { all.line.serve(); }},
-               {"reads",
-                [&] {
-                  require(one.read(all.end) == end::read && one.read(all.end) == end::read, "nobody ends it");
-                  all.line.stop_serving();
-                }},
-               {"sends", [&] {
-                  all.line.come();
-                  all.line.come();
-                }}});
+  all.run(
+      "reads", [&] { require(one.read(all.end) == end::read && one.read(all.end) == end::read, "nobody ends it"); },
+      thread{"sends", [&] {
+               all.line.come();
+               all.line.come();
+             }});
   one.self.end();
 }
 
 void closed() {
   connection all;
   reader one(all.others);
-  run_threads({{"serves", [&] { all.line.serve(); }},
-               {"reads",
-                [&] {
-                  require(one.read(all.end) == end::closed, "nothing comes");
-                  all.line.stop_serving();
-                }},
-               {"closes", [&] { all.end.close(); }}});
+  all.run(
+      "reads", [&] { require(one.read(all.end) == end::closed, "nothing comes"); },
+      thread{"closes", [&] { all.end.close(); }});
   one.self.end();
 }
 
 void closed_while_one_sends() {
   connection all;
   reader one(all.others);
-  run_threads({{"serves", [&] { all.line.serve(); }},
-               {"reads",
-                [&] {
-                  static_cast<void>(one.read(all.end));
-                  all.line.stop_serving();
-                }},
-               {"sends", [&] { all.line.come(); }},
-               {"closes", [&] { all.end.close(); }}});
+  all.run(
+      "reads", [&] { static_cast<void>(one.read(all.end)); }, thread{"sends", [&] { all.line.come(); }},
+      thread{"closes", [&] { all.end.close(); }});
   require(one.taken + all.line.left() == 1, "what came was read, or was not");
   one.self.end();
 }
@@ -254,25 +250,24 @@ void opened_again() {
   connection all;
   reader one(all.others), next(all.others);
   base::atomic<bool> is_open_again{false};
-  run_threads({{"serves", [&] { all.line.serve(); }},
-               {"reads",
-                [&] {
-                  require(one.read(all.end) == end::read, "nobody ends it");
-                  all.end.close();
-                  all.end = detail::socket(wire_number);
-                  is_open_again.store(true, base::release);
-                  wait(next.self, readable(all.end));
-                  require(all.line.bytes() != 0, "who was told that something can be read can read it");
-                  all.line.stop_serving();
-                }},
-               {"sends", [&] {
-                  all.line.come();
-                  all.line.come();
-                  while (!is_open_again.load(base::acquire)) {
-                    base::cpu_pause();
-                  }
-                  all.line.come();
-                }}});
+  all.run(
+      "reads",
+      [&] {
+        require(one.read(all.end) == end::read, "nobody ends it");
+        all.end.close();
+        all.end = detail::socket(wire_number);
+        is_open_again.store(true, base::release);
+        wait(next.self, readable(all.end));
+        require(all.line.bytes() != 0, "who was told that something can be read can read it");
+      },
+      thread{"sends", [&] {
+               all.line.come();
+               all.line.come();
+               while (!is_open_again.load(base::acquire)) {
+                 base::cpu_pause();
+               }
+               all.line.come();
+             }});
   one.self.end();
   next.self.end();
 }
@@ -281,14 +276,9 @@ void opened_again() {
 void cancelled() {
   connection all;
   reader one(all.others);
-  run_threads({{"serves", [&] { all.line.serve(); }},
-               {"reads",
-                [&] {
-                  static_cast<void>(one.read(all.end));
-                  all.line.stop_serving();
-                }},
-               {"sends", [&] { all.line.come(); }},
-               {"cancels", [&] { detail::request_cancel(&one.self); }}});
+  all.run(
+      "reads", [&] { static_cast<void>(one.read(all.end)); }, thread{"sends", [&] { all.line.come(); }},
+      thread{"cancels", [&] { detail::request_cancel(&one.self); }});
   require(one.taken + all.line.bytes() == 1, "what came was read, or is there");
   one.self.end();
 }
@@ -299,18 +289,16 @@ void selected() {
   reader one(all.others);
   martlet::channel<int> other(1);
   bool is_selected = false;
-  run_threads({{"serves", [&] { all.line.serve(); }},
-               {"selects",
-                [&] {
-                  try {
-                    wait(one.self, martlet::select(read_one(all.end), other.receive()));
-                    is_selected = true;
-                  } catch (const martlet::cancelled&) {}
-                  all.line.stop_serving();
-                }},
-               {"sends", [&] { all.line.come(); }},
-               {"closes the channel", [&] { other.close(); }},
-               {"cancels", [&] { detail::request_cancel(&one.self); }}});
+  all.run(
+      "selects",
+      [&] {
+        try {
+          wait(one.self, martlet::select(read_one(all.end), other.receive()));
+          is_selected = true;
+        } catch (const martlet::cancelled&) {}
+      },
+      thread{"sends", [&] { all.line.come(); }}, thread{"closes the channel", [&] { other.close(); }},
+      thread{"cancels", [&] { detail::request_cancel(&one.self); }});
   require(is_selected || all.line.bytes() == 1, "what came was read, or is there");
   one.self.end();
 }
