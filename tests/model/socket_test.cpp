@@ -188,16 +188,16 @@ struct reader {
 struct connection {
   connection() { present = &line; }
 
-  // Runs who uses the socket, and others meanwhile; events are served until he has ended.
+  // Runs who uses the socket, and what others do meanwhile; events are served until he has ended.
   template <class... Others>
-  void run(const char* name, const std::function<void()>& use, const Others&... others) {
+  void run(const char* name, const std::function<void()>& use, const Others&... meanwhile) {
     run_threads({{"serves", [this] { line.serve(); }},
                  {name,
                   [this, &use] {
                     use();
                     line.stop_serving();
                   }},
-                 others...});
+                 meanwhile...});
   }
 
   crew others;
