@@ -208,11 +208,11 @@ void json_document::fail_at(std::size_t offset, const std::string& pointer, cons
 }
 
 void json_place::expected(std::string_view what) const {
-  constexpr std::size_t longest = 60;
+  constexpr std::size_t most_shown = 60;
   auto found = value_->dump(-1, ' ', false, json::error_handler_t::replace);
-  if (found.size() > longest) {
+  if (found.size() > most_shown) {
     // Cut between characters, not inside one of several bytes.
-    auto length = longest;
+    auto length = most_shown;
     while (length > 0 && (static_cast<unsigned char>(found[length]) & 0xc0) == 0x80) --length;
     found = found.substr(0, length) + " ...";
   }
