@@ -1,5 +1,6 @@
 #include <martlet/channel/semaphore.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -11,7 +12,7 @@ namespace detail {
 
 namespace {
 
-constexpr std::size_t most = PTRDIFF_MAX;
+constexpr std::size_t most_of_all = PTRDIFF_MAX;
 
 }  // namespace
 
@@ -44,10 +45,10 @@ void semaphore_acquire::unlink() noexcept {
 
 }  // namespace detail
 
-semaphore::semaphore(std::size_t count) : core_(count) {
-  if (count > detail::most) {
-    throw misuse("semaphore: made with " + std::to_string(count) + " units; at most " + std::to_string(detail::most) +
-                 " are possible (was it a negative number?)");
+semaphore::semaphore(std::size_t count, std::size_t most) : core_(count, most) {
+  if (most > detail::most_of_all || count > most) {
+    throw misuse("semaphore: made with " + std::to_string(std::max(count, most)) + " units; at most " +
+                 std::to_string(std::min(most, detail::most_of_all)) + " are possible (was it a negative number?)");
   }
 }
 
@@ -69,11 +70,12 @@ permit semaphore::try_acquire(std::size_t count) {
 void semaphore::release(std::size_t count) {
   detail::woken next;
   core_->lock_.lock();
-  if (count > detail::most - core_->available) [[unlikely]] {
+  if (count > core_->most - core_->available) [[unlikely]] {
     const std::size_t available = core_->available;
     core_->lock_.unlock();
     throw misuse("semaphore: " + std::to_string(count) + " units were released where " + std::to_string(available) +
-                 " are there; at most " + std::to_string(detail::most) + " are possible (was it a negative number?)");
+                 " are there; at most " + std::to_string(core_->most) +
+                 " are possible (was it a negative number, or given back twice?)");
   }
   core_->available += count;
   core_->grant(next);

@@ -200,11 +200,28 @@ TEST_SUITE("semaphore") {
           "semaphore: 0 units were asked for; ask for at least 1");
     CHECK(thrown_by<misuse>([&] { units.release(PTRDIFF_MAX); }) ==
           "semaphore: 9223372036854775807 units were released where 1 are there; at most 9223372036854775807 are "
-          "possible (was it a negative number?)");
+          "possible (was it a negative number, or given back twice?)");
     CHECK(thrown_by<misuse>([] {
             semaphore(static_cast<std::size_t>(-1));
           }).starts_with("semaphore: made with 18446744073709551615 units; at most"));
     CHECK(units.available() == 1);
+  }
+
+  TEST_CASE("one with a maximum refuses what is given back too often, and loses nothing") {
+    semaphore units(1, 2);
+    units.release();
+    CHECK(
+        thrown_by<misuse>([&] { units.release(); }) ==
+        "semaphore: 1 units were released where 2 are there; at most 2 are possible (was it a negative number, or given "
+        "back twice?)");
+    CHECK(units.available() == 2);
+    const permit both = units.try_acquire(2);
+    CHECK(thrown_by<misuse>([&] { units.release(3); }).starts_with("semaphore: 3 units were released where 0 are"));
+    CHECK(thrown_by<misuse>([] { semaphore(3, 2); }) ==
+          "semaphore: made with 3 units; at most 2 are possible (was it a negative number?)");
+    CHECK(thrown_by<misuse>([] {
+            semaphore(1, static_cast<std::size_t>(-1));
+          }).starts_with("semaphore: made with 18446744073709551615 units; at most"));
   }
 
   TEST_CASE("destroying one with waiters stops the program" * doctest::skip(MARTLET_TSAN != 0)) {

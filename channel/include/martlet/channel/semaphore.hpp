@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <utility>
 
@@ -25,13 +26,15 @@ void require_units(std::size_t count);
 /// Invariants, under the lock: I1 the oldest who still waits asks for more than is available; I2 who comes while somebody
 /// waits stands behind him.
 struct semaphore_core : wait_core {
-  explicit semaphore_core(std::size_t count) noexcept : wait_core(keep_lock{}, kind::semaphore), available(count) {}
+  semaphore_core(std::size_t count, std::size_t most_available) noexcept
+      : wait_core(keep_lock{}, kind::semaphore), available(count), most(most_available) {}
 
   /// Gives to those who wait, the oldest first, as long as it suffices; under the lock.
   void grant(woken& to) noexcept;
 
   word_of_slot word;
   std::size_t available;
+  const std::size_t most;
   wait_list waiters;
 };
 
@@ -82,6 +85,7 @@ class [[nodiscard("a permit that is dropped goes back at once")]] permit {
 ///
 /// Those who wait are served in the order in which they came: a large request at the head is not overtaken by small ones
 /// behind it. Permits belong to nobody: another tasklet may give them back. For one at a time, a `mutex` knows its owner.
+/// With a maximum, giving back more than was taken is an error instead of a unit too many.
 ///
 /// ```cpp
 /// martlet::semaphore connections(8);
@@ -94,9 +98,9 @@ class [[nodiscard("a permit that is dropped goes back at once")]] permit {
 /// Threads   any.
 class semaphore {
  public:
-  /// Takes     how many units there are at first.
-  /// Throws    misuse for more than PTRDIFF_MAX, std::bad_alloc.
-  explicit semaphore(std::size_t count);
+  /// Takes     how many units there are at first, and at most.
+  /// Throws    misuse for more units than there may be, or than PTRDIFF_MAX; std::bad_alloc.
+  explicit semaphore(std::size_t count, std::size_t most = PTRDIFF_MAX);
   semaphore(const semaphore&) = delete;
   semaphore& operator=(const semaphore&) = delete;
   ~semaphore();
@@ -115,7 +119,7 @@ class semaphore {
 
   /// Gives back `count` units, or adds new ones. Never suspends.
   ///
-  /// Throws    misuse when there would be more than PTRDIFF_MAX.
+  /// Throws    misuse, with nothing done, when there would be more than there may be.
   void release(std::size_t count = 1);
 
   /// Returns   how many units nobody has taken.
