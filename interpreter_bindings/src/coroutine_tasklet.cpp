@@ -21,6 +21,13 @@ PySendResult throw_into(PyObject* coroutine, PyObject* error, PyObject** result)
   return *result == nullptr ? PYGEN_ERROR : PYGEN_RETURN;
 }
 
+// Whether asyncio's tasks would wait for it.
+bool is_future(PyObject* what) {
+  const object mark = object::take(PyObject_GetAttrString(what, "_asyncio_future_blocking"));
+  PyErr_Clear();
+  return mark && mark.get() != Py_None;
+}
+
 }  // namespace
 
 // What the worker runs.
@@ -47,6 +54,11 @@ void coroutine_frame::resume(void* frame) {
         yielded = {};
         detail::ready(&self.record_, &here, detail::turn::last);  // a bare yield
         return;
+      } else if (is_future(yielded.get())) {
+        if (self.enter_future(std::move(yielded))) {
+          return;
+        }
+        sent = PyErr_Occurred() == nullptr ? self.send(&result) : self.throw_in(take_error(), &result);
       } else {
         sent = self.refuse(std::move(yielded), &result);
       }
@@ -76,7 +88,43 @@ object coroutine_frame::suspended_frame() const noexcept {
   return innermost;
 }
 
+// Waits for a future of asyncio's.
+//
+// Returns   false when it goes on at once, or an exception is set; when true, it may run elsewhere already.
+bool coroutine_frame::enter_future(object future) {
+  const object bridge = object::take(PyImport_ImportModule("martlet._asyncio"));
+  object waiting =
+      object::take(bridge ? PyObject_CallMethod(bridge.get(), "wait_for_future", "O", future.get()) : nullptr);
+  auto* op = reinterpret_cast<operation_object*>(waiting.get());
+  if (!waiting || !take_operation(op)) {
+    return false;
+  }
+  future_ = std::move(future);
+  operation_.swap(waiting);
+  waiting = {};
+  if (op->inner->prepare(&record_)) {
+    return op->inner->publish();
+  }
+  return false;
+}
+
 PySendResult coroutine_frame::send(PyObject** result) {
+  if (future_) [[unlikely]] {
+    const object future = std::move(future_);
+    const object waited = std::move(operation_);
+    const object is_done = object::take(reinterpret_cast<operation_object*>(waited.get())->inner->finish());
+    if (!is_done) {  // cancelled
+      object error = take_error();
+      if (const object answer = object::take(PyObject_CallMethod(future.get(), "cancel", nullptr)); !answer) {
+        PyErr_WriteUnraisable(future.get());
+      }
+      return throw_in(std::move(error), result);
+    }
+  }
+  return go_on(result);
+}
+
+PySendResult coroutine_frame::go_on(PyObject** result) {
   *result = nullptr;
   operation_ = {};  // the wait is over; the await itself holds it for as long as it needs it
   if (PyContext_Enter(context_.get()) < 0) {
@@ -94,11 +142,15 @@ PySendResult coroutine_frame::send(PyObject** result) {
 
 // It awaits something of somebody else's, which nobody here can wait for.
 PySendResult coroutine_frame::refuse(object found, PyObject** result) {
-  PyErr_Format(run_->state().misuse,
-               "a coroutine tasklet awaited an object of type %s, which needs an event loop of its own (asyncio's?): "
-               "await martlet's operations and handles",
-               Py_TYPE(found.get())->tp_name);
-  const object error = take_error();
+  PyErr_Format(
+      run_->state().misuse,
+      "a coroutine tasklet awaited an object of type %s, which needs an event loop of its own: await martlet's "
+      "operations and handles, and futures of asyncio's",
+      Py_TYPE(found.get())->tp_name);
+  return throw_in(take_error(), result);
+}
+
+PySendResult coroutine_frame::throw_in(object error, PyObject** result) {
   *result = nullptr;
   if (PyContext_Enter(context_.get()) < 0) {
     return PYGEN_ERROR;

@@ -20,9 +20,13 @@ struct coroutine_frame : tasklet_frame {
   object coroutine_;
   object context_;
   object operation_;  // what it is suspended in
+  object future_;     // of asyncio's, for which `operation_` waits on its behalf
 
  private:
+  bool enter_future(object future);
   PySendResult send(PyObject** result);
+  PySendResult go_on(PyObject** result);
+  PySendResult throw_in(object error, PyObject** result);
   PySendResult refuse(object found, PyObject** result);
 };
 

@@ -47,13 +47,20 @@ void family::leave(tasklet_frame& child, detail::host* here) noexcept {
 }
 
 void family::begin_stop(std::vector<object>& found, const tasklet_frame* except) {
+  {
+    const std::lock_guard guard(core_.lock_);
+    stopping_ = true;
+  }
+  collect(found, except);
+}
+
+void family::collect(std::vector<object>& found, const tasklet_frame* except) {
   for (bool is_complete = false; !is_complete;) {
     core_.lock_.lock();
     const std::size_t count = open_;
     core_.lock_.unlock();
     found.reserve(found.size() + count + 16);  // before the lock: others spin on it
     core_.lock_.lock();
-    stopping_ = true;
     is_complete = found.size() + open_ <= found.capacity();
     for (tasklet_frame* child = children_; is_complete && child != nullptr; child = child->next_sibling_) {
       if (child != except) {

@@ -27,6 +27,11 @@ class family {
   /// Lets a child go and wakes who waits for the last one.
   void leave(tasklet_frame& child, detail::host* here) noexcept;
 
+  /// Adds the handles of all children to `found`, but for one; may be null.
+  ///
+  /// Threads   any that is attached. Call it, and drop what was found, when no lock is held.
+  void collect(std::vector<object>& found, const tasklet_frame* except);
+
   /// Begins to stop all children: those that come later are asked at once, the present ones are added to `found`.
   ///
   /// Takes     who is left alone; may be null.

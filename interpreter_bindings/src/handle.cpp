@@ -59,12 +59,68 @@ PyObject* ajoin(PyObject* object, PyTypeObject*, PyObject* const* given, Py_ssiz
 
 PyObject* await_handle(PyObject* object) {
   handle_object* self = as_handle(object);
+  if (current_tasklet() == nullptr) {
+    switch (has_running_loop()) {
+      case -1: return nullptr;
+      case 1: return await_in_asyncio(object);
+      default: break;
+    }
+  }
   return refuse_own_join(self) ? nullptr : make_operation<join_wait>(*self->state, base::never, "await handle", self);
 }
 
-PyObject* is_done(PyObject* object, PyObject*) {
-  const status now = detail::status_of(as_handle(object)->frame->record_);
-  return PyBool_FromLong(now == status::done || now == status::failed);
+bool has_ended(handle_object* self) noexcept {
+  const status now = detail::status_of(self->frame->record_);
+  return now == status::done || now == status::failed;
+}
+
+PyObject* is_done(PyObject* object, PyObject*) { return PyBool_FromLong(has_ended(as_handle(object))); }
+
+PyObject* result(PyObject* object, PyObject*) {
+  handle_object* self = as_handle(object);
+  if (!has_ended(self)) {
+    PyErr_SetString(self->state->misuse, "result(): the tasklet has not ended; join it to wait for its end");
+    return nullptr;
+  }
+  return outcome_of(self);
+}
+
+void tell_end(PyObject* function, PyObject* handle) {
+  const python::object answer = python::object::take(PyObject_CallOneArg(function, handle));
+  if (!answer) {
+    PyErr_WriteUnraisable(function);
+  }
+}
+
+PyObject* add_done_callback(PyObject* object, PyObject* function) {
+  handle_object* self = as_handle(object);
+  if (!PyCallable_Check(function)) {
+    PyErr_Format(PyExc_TypeError, "add_done_callback() needs a function to call; found %s", Py_TYPE(function)->tp_name);
+    return nullptr;
+  }
+  if (refuse_beside_simulation(*self->state, "handle.add_done_callback()")) {
+    return nullptr;
+  }
+  auto* mine = new (std::nothrow) end_callback{.next = nullptr, .function = python::object::share(function)};
+  if (mine == nullptr) {
+    return PyErr_NoMemory();
+  }
+  detail::tasklet& record = self->frame->record_;
+  record.lock_.lock();
+  const bool is_late = has_ended(self);
+  if (!is_late) {
+    end_callback** last = &self->frame->callbacks_;
+    while (*last != nullptr) {
+      last = &(*last)->next;
+    }
+    *last = mine;
+  }
+  record.lock_.unlock();
+  if (is_late) {
+    delete mine;
+    tell_end(function, object);
+  }
+  Py_RETURN_NONE;
 }
 
 PyObject* cancel(PyObject* object, PyObject*) {
@@ -91,6 +147,12 @@ PyObject* text_of(PyObject* object) {
   }
   return PyUnicode_FromFormat("<martlet.handle %R, %s, spawned at %U>", name.get(),
                               name_of_status(detail::status_of(self->frame->record_)), place.get());
+}
+
+void free_callbacks(end_callback* first) noexcept {
+  while (first != nullptr) {
+    delete std::exchange(first, first->next);
+  }
 }
 
 // Nobody can join it any more; has anybody seen its error?
@@ -127,6 +189,12 @@ int traverse(PyObject* object, visitproc visit, void* arg) {
   Py_VISIT(self->result);
   Py_VISIT(self->error);
   Py_VISIT(self->traceback);
+  if (self->frame != nullptr) {
+    Py_VISIT(self->frame->locals_);
+    for (const end_callback* one = self->frame->callbacks_; one != nullptr; one = one->next) {
+      Py_VISIT(one->function.get());
+    }
+  }
   return 0;
 }
 
@@ -151,6 +219,7 @@ void free_handle(PyObject* object) {
     PyObject_ClearWeakRefs(object);
   }
   if (tasklet_frame* frame = std::exchange(self->frame, nullptr); frame != nullptr) {
+    free_callbacks(std::exchange(frame->callbacks_, nullptr));  // of one that never ran
     if (frame->body_ == body::coroutine) {
       free_frame(static_cast<coroutine_frame*>(frame));
     } else {
@@ -184,6 +253,15 @@ PyMethodDef methods[] = {
     {"ajoin", as_method(ajoin), METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
      "ajoin($self, /, timeout=None)\n--\n\nThe awaitable twin of join."},
     {"done", is_done, METH_NOARGS, "done($self, /)\n--\n\nTells whether the tasklet has ended. Suspends never."},
+    {"result", result, METH_NOARGS,
+     "result($self, /)\n--\n\n"
+     "Returns what the tasklet returned, or raises what it raised, with its traceback. Suspends never.\n\n"
+     "Throws    Misuse when it has not ended."},
+    {"add_done_callback", add_done_callback, METH_O,
+     "add_done_callback($self, function, /)\n--\n\n"
+     "Has function(handle) called when the tasklet has ended; right now when it has already. Suspends never.\n\n"
+     "It is called on the worker that ended the tasklet, between two tasklets, so it may not wait. What it raises goes to\n"
+     "sys.unraisablehook."},
     {"cancel", cancel, METH_NOARGS,
      "cancel($self, /)\n--\n\n"
      "Asks the tasklet to stop: the wait it is in, and every later one, raises Cancelled. Suspends never."},
@@ -230,8 +308,9 @@ PyType_Spec spec = {
 
 }  // namespace
 
-PyObject* join_wait::case_result() {
-  auto* child = reinterpret_cast<handle_object*>(child_.get());
+PyObject* join_wait::case_result() { return outcome_of(reinterpret_cast<handle_object*>(child_.get())); }
+
+PyObject* outcome_of(handle_object* child) {
   if (child->error == nullptr) {
     return Py_NewRef(child->result != nullptr ? child->result : Py_None);  // null once a collector has cleared it
   }
@@ -301,8 +380,7 @@ void end_tasklet(tasklet_frame& who, object result, object error) {
       self->is_told = true;
       all.stop_because(self->error);
     } else if (self->owner != nullptr) {
-      self->is_told = true;
-      child_of_scope_failed(self->owner, who, self->error);
+      self->is_told = child_of_scope_failed(self->owner, who, self->error);
     }
   }
   self->result = result.release();
@@ -322,6 +400,7 @@ void end_tasklet(tasklet_frame& who, object result, object error) {
       ended = node;
     }
   }
+  end_callback* const callbacks = std::exchange(who.callbacks_, nullptr);
   record.lock_.unlock();
   detail::owner_of(record.link_).child_ended(here, record.link_);
   who.family_->leave(who, &here);
@@ -331,6 +410,14 @@ void end_tasklet(tasklet_frame& who, object result, object error) {
     ended = next;
   }
   here.current_.store(nullptr, base::relaxed);  // what destructors now run is no tasklet
+  for (const end_callback* one = callbacks; one != nullptr; one = one->next) {
+    tell_end(one->function.get(), reinterpret_cast<PyObject*>(self));
+  }
+  free_callbacks(callbacks);
+  if (who.locals_ != nullptr) {
+    PyDict_Clear(who.locals_);  // it is part of a cycle: local.cpp
+    Py_CLEAR(who.locals_);
+  }
   all.dismiss(here);
   Py_DECREF(reinterpret_cast<PyObject*>(self));  // `who` may be gone
 }

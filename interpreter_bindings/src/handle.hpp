@@ -40,6 +40,9 @@ class end_operation final : public detail::case_operation<end_operation> {
   tasklet_frame& child_;
 };
 
+/// Returns   what an ended tasklet returned: a new reference; null with what it raised.
+PyObject* outcome_of(handle_object* ended);
+
 /// `handle.join`: the end, and then what the tasklet returned or raised.
 class join_wait final : public case_wait<end_operation> {
  public:

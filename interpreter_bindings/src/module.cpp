@@ -49,6 +49,8 @@ int execute(PyObject* module) {
       state.partial_type != nullptr && state.exception_group != nullptr && add_exceptions(module, state) &&
       make_operation_type(module, state) && make_handle_type(module, state) && make_channel_type(module, state) &&
       make_scope_type(module, state) && make_selected_type(module, state) && make_simulation_type(module, state) &&
+      add_event(module) && add_guest(module) && add_local(module) && add_locks(module) && add_semaphores(module) &&
+      add_shield(module) && PyModule_AddFunctions(module, blocking_functions) == 0 &&
       PyModule_AddFunctions(module, run_functions) == 0 && PyModule_AddFunctions(module, pause_functions) == 0 &&
       PyModule_AddFunctions(module, select_functions) == 0 && PyModule_AddFunctions(module, simulation_functions) == 0;
   return is_complete ? 0 : -1;
@@ -106,6 +108,8 @@ PyModuleDef_Slot slots[] = {
     {0, nullptr},
 };
 
+}  // namespace
+
 PyModuleDef definition = {
     .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "martlet._martlet",
@@ -118,8 +122,6 @@ PyModuleDef definition = {
     .m_free = free_module,
 };
 
-}  // namespace
-
 int has_running_loop() {
   const object name = object::take(PyUnicode_InternFromString("_asyncio"));
   const object module = object::take(name ? PyImport_GetModule(name.get()) : nullptr);
@@ -128,6 +130,11 @@ int has_running_loop() {
   }
   const object loop = object::take(PyObject_CallMethod(module.get(), "_get_running_loop", nullptr));
   return !loop ? -1 : loop.get() != Py_None ? 1 : 0;
+}
+
+PyObject* await_in_asyncio(PyObject* what) {
+  const object bridge = object::take(PyImport_ImportModule("martlet._asyncio"));
+  return bridge ? PyObject_CallMethod(bridge.get(), "wait_in_loop", "O", what) : nullptr;
 }
 
 }  // namespace martlet::python

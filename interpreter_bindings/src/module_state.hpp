@@ -43,6 +43,8 @@ struct module_state {
   }
 };
 
+extern PyModuleDef definition;
+
 /// Returns   the state of the module that a type of ours belongs to.
 inline module_state& state_of(PyTypeObject* type) noexcept {
   return *static_cast<module_state*>(PyType_GetModuleState(type));
@@ -69,7 +71,21 @@ inline bool refuse_beside_simulation(module_state& state, const char* call) {
   return true;
 }
 
+/// Makes a type of which nobody but the module has to know.
+///
+/// Returns   false with an exception set.
+inline bool add_type(PyObject* module, PyType_Spec& spec) {
+  const object type = object::take(PyType_FromModuleAndSpec(module, &spec, nullptr));
+  return type && PyModule_AddType(module, reinterpret_cast<PyTypeObject*>(type.get())) == 0;
+}
+
 // Each part of the module makes its own type, or adds its own functions; false with an exception set on failure.
+bool add_event(PyObject* module);
+bool add_guest(PyObject* module);
+bool add_local(PyObject* module);
+bool add_locks(PyObject* module);
+bool add_semaphores(PyObject* module);
+bool add_shield(PyObject* module);
 bool make_channel_type(PyObject* module, module_state& state);
 bool make_handle_type(PyObject* module, module_state& state);
 bool make_operation_type(PyObject* module, module_state& state);
@@ -77,6 +93,7 @@ bool make_scope_type(PyObject* module, module_state& state);
 bool make_selected_type(PyObject* module, module_state& state);
 bool make_simulation_type(PyObject* module, module_state& state);
 
+extern PyMethodDef blocking_functions[];
 extern PyMethodDef run_functions[];
 extern PyMethodDef pause_functions[];
 extern PyMethodDef select_functions[];

@@ -4,6 +4,7 @@
 #include <Python.h>
 
 #include <utility>
+#include <vector>
 
 namespace martlet::python {
 
@@ -41,6 +42,15 @@ class object {
  private:
   PyObject* pointer_ = nullptr;
 };
+
+/// Returns   a list of them, null with an exception set.
+inline PyObject* list_of(std::vector<object> objects) noexcept {
+  PyObject* list = PyList_New(static_cast<Py_ssize_t>(objects.size()));
+  for (std::size_t i = 0; list != nullptr && i < objects.size(); ++i) {
+    PyList_SET_ITEM(list, static_cast<Py_ssize_t>(i), objects[i].release());
+  }
+  return list;
+}
 
 /// Takes the exception that is being raised, with its traceback; null when there is none.
 inline object take_error() noexcept {

@@ -9,6 +9,20 @@ operation_object* as_operation(PyObject* self) noexcept { return reinterpret_cas
 
 const char* text_of(stage now) noexcept { return now == stage::in_select ? "was given to a select" : "was awaited"; }
 
+PySendResult try_or_wait(operation_object* self, tasklet_frame& who, PyObject** result) {
+  wait& whole = self->whole();
+  if (whole.try_at_once(&who.record_)) {
+    if (whole.yields_first() || --who.record_.at()->budget_ >= 0) [[likely]] {
+      self->now.store(stage::over, base::relaxed);
+      *result = whole.finish();
+      return *result == nullptr ? PYGEN_ERROR : PYGEN_RETURN;
+    }
+    self->now.store(stage::yielding, base::relaxed);  // it is done, but others want to run too
+  }
+  *result = Py_NewRef(reinterpret_cast<PyObject*>(self));
+  return PYGEN_NEXT;
+}
+
 // Only the tasklet that awaits it moves it from stage to stage; `fresh` is left by exchange, so that two that await the
 // same one at once are told.
 PySendResult begin_await(operation_object* self, PyObject** result) {
@@ -27,17 +41,13 @@ PySendResult begin_await(operation_object* self, PyObject** result) {
     PyErr_Format(self->state->misuse, "%s %s already: an operation is used once", self->call, text_of(was));
     return PYGEN_ERROR;
   }
-  if (self->whole().try_at_once(&who->record_)) {
-    if (--who->record_.at()->budget_ >= 0) [[likely]] {
-      self->now.store(stage::over, base::relaxed);
-      *result = self->whole().finish();
-      return *result == nullptr ? PYGEN_ERROR : PYGEN_RETURN;
-    }
-    self->now.store(stage::yielding, base::relaxed);  // it is done, but others want to run too
-  }
   self->waiter = who;
-  *result = Py_NewRef(reinterpret_cast<PyObject*>(self));
-  return PYGEN_NEXT;
+  if (self->whole().yields_first() && --who->record_.at()->budget_ < 0) {
+    self->now.store(stage::behind, base::relaxed);
+    *result = Py_NewRef(reinterpret_cast<PyObject*>(self));
+    return PYGEN_NEXT;
+  }
+  return try_or_wait(self, *who, result);
 }
 
 PySendResult send_operation(PyObject* object, PyObject*, PyObject** result) {
@@ -57,6 +67,12 @@ PySendResult send_operation(PyObject* object, PyObject*, PyObject** result) {
       self->now.store(stage::over, base::relaxed);
       *result = self->whole().finish();
       return *result == nullptr ? PYGEN_ERROR : PYGEN_RETURN;
+    case stage::behind:
+      if (current_tasklet() == self->waiter) {
+        self->now.store(stage::waiting, base::relaxed);
+        return try_or_wait(self, *self->waiter, result);
+      }
+      break;
     case stage::waiting:  // somebody between us and the worker resumed the coroutine by hand: not yet
       if (current_tasklet() == self->waiter) {
         *result = Py_NewRef(object);
@@ -69,7 +85,18 @@ PySendResult send_operation(PyObject* object, PyObject*, PyObject** result) {
   return PYGEN_ERROR;
 }
 
-// What `await` calls: it sends nothing, so it asks for the next.
+PyObject* await_operation(PyObject* self) {
+  if (current_tasklet() == nullptr && as_operation(self)->now.load(base::relaxed) == stage::fresh) [[unlikely]] {
+    switch (has_running_loop()) {
+      case -1: return nullptr;
+      case 1: return await_in_asyncio(self);
+      default: break;  // whoever asks it for the first step is told
+    }
+  }
+  return Py_NewRef(self);
+}
+
+// What `await` calls next: it sends nothing, so it asks for the next.
 PyObject* next_of_operation(PyObject* self) {
   PyObject* result = nullptr;
   switch (send_operation(self, Py_None, &result)) {
@@ -105,15 +132,18 @@ void free_operation(PyObject* object) {
   if (now == stage::entered) {
     // Its tasklet was thrown out of the await by an exception, and runs: the wait has been claimed, or is ours to end.
     const error_set_aside raised;
-    Py_XDECREF(self->whole().finish());
-    PyErr_Clear();
+    drop_result(self->whole());
   } else if (now == stage::fresh && PyErr_Occurred() == nullptr) {  // an exception on its way explains it
     if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "%s was never awaited, so nothing was done", self->call) < 0) {
       PyErr_WriteUnraisable(nullptr);
     }
   }
   delete self->limit;
-  std::destroy_at(self->inner);
+  if (self->is_inner_here()) {
+    std::destroy_at(self->inner);
+  } else {
+    delete self->inner;
+  }
   type->tp_free(object);
   Py_DECREF(type);
 }
@@ -131,7 +161,7 @@ PyType_Slot operation_slots[] = {
     {Py_tp_traverse, reinterpret_cast<void*>(traverse_operation)},
     {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
     {Py_tp_iternext, reinterpret_cast<void*>(next_of_operation)},
-    {Py_am_await, reinterpret_cast<void*>(PyObject_SelfIter)},
+    {Py_am_await, reinterpret_cast<void*>(await_operation)},
     {Py_am_send, reinterpret_cast<void*>(send_operation)},
     {Py_tp_methods, operation_methods},
     {0, nullptr},
@@ -157,7 +187,7 @@ bool take_operation(operation_object* self) {
 }
 
 bool enter_wait(operation_object* self, tasklet_frame& who, detail::host& here) {
-  if (self->now.load(base::relaxed) == stage::yielding) {
+  if (const stage now = self->now.load(base::relaxed); now == stage::yielding || now == stage::behind) {
     detail::ready(&who.record_, &here, detail::turn::last);
     return true;
   }

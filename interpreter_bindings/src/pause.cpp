@@ -99,6 +99,8 @@ PyObject* yield(PyObject* module, PyObject*) {
   return block(yielding, "yield_()", "await ayield()");
 }
 
+PyObject* now(PyObject*, PyObject*) { return PyFloat_FromDouble(static_cast<double>(base::now()) * 1e-9); }
+
 PyObject* ayield(PyObject* module, PyObject*) {
   module_state& state = state_of(module);
   return make_operation<yield_wait>(state, base::never, "ayield()", state);
@@ -107,6 +109,10 @@ PyObject* ayield(PyObject* module, PyObject*) {
 }  // namespace
 
 PyMethodDef pause_functions[] = {
+    {"now", now, METH_NOARGS,
+     "now($module, /)\n--\n\n"
+     "Returns the seconds on the clock that sleeps and timeouts go by, from an unknown beginning.\n\n"
+     "In a simulation it is virtual time; else it is that of time.monotonic, as a float. Suspends never."},
     {"sleep", sleep, METH_O,
      "sleep($module, seconds, /)\n--\n\n"
      "Waits for a time to pass. A negative one does not wait.\n\n"

@@ -17,6 +17,12 @@ class family;
 class run;
 struct handle_object;
 
+/// A function that wants to know of a tasklet's end.
+struct end_callback {
+  end_callback* next;
+  object function;
+};
+
 enum class body : unsigned char { coroutine, function };
 
 /// What every Python tasklet begins with: a frame made by hand with the shape of a coroutine's.
@@ -36,10 +42,12 @@ struct tasklet_frame {
   detail::tasklet record_;
   body body_;
   detail::wait_list joiners_;                      // under the record's lock
+  end_callback* callbacks_ = nullptr;              // under the record's lock too; the oldest first
   base::atomic<unsigned> scopes_that_stop_it_{0};  // its own scopes in which a child failed
   handle_object* self_ = nullptr;                  // a strong reference while it lives
   run* run_ = nullptr;
   family* family_ = nullptr;
+  PyObject* locals_ = nullptr;             // its own attributes of `local` objects
   tasklet_frame* next_sibling_ = nullptr;  // under the family's lock
   tasklet_frame* previous_sibling_ = nullptr;
 };
@@ -66,6 +74,11 @@ void ask_to_stop(tasklet_frame& who) noexcept;
 /// Takes     either a result or an error.
 /// Threads   its worker, attached.
 void end_tasklet(tasklet_frame& who, object result, object error);
+
+/// Has a tasklet await `what`, an operation or a handle, for a coroutine of asyncio's.
+///
+/// Returns   what that coroutine iterates over: a new reference; null with an exception set.
+PyObject* await_in_asyncio(PyObject* what);
 
 /// Returns   1 when this thread runs an asyncio event loop at the moment, 0 when not, -1 with an exception set.
 int has_running_loop();

@@ -173,6 +173,15 @@ void run::remove_family(family& one) noexcept {
   families_.erase(std::find(families_.begin(), families_.end(), &one));
 }
 
+std::vector<object> run::tasklets() {
+  std::vector<object> found;
+  const std::lock_guard guard(lock_);  // keeps the families
+  for (family* one : families_) {
+    one->collect(found, nullptr);
+  }
+  return found;
+}
+
 // Children of scopes are stopped by their scopes, whose tasklets are stopped here; but a scope may also belong to a
 // thread that is no worker.
 void run::stop_all() {
@@ -307,11 +316,73 @@ tasklet_label run::label_of(detail::tasklet& record) {
   return label;
 }
 
+// Returns   true when something has stopped the run: it is raised.
+bool run::raise_reason() {
+  object reason;
+  {
+    const std::lock_guard guard(lock_);
+    reason.swap(reason_);
+  }
+  const bool is_there = static_cast<bool>(reason);
+  if (is_there) {
+    raise_again(std::move(reason));
+  }
+  return is_there;
+}
+
+bool run::begin_as_guest(std::unique_ptr<guest>& seat) {
+  try {
+    create_pool();
+    seat = std::make_unique<guest>(*pool_);
+  } catch (...) {
+    raise_what_was_caught(state_);
+    return false;
+  }
+  lent_thread_ = std::this_thread::get_id();
+  return true;
+}
+
+bool run::poll(guest& seat) {
+  lent_state_ = PyEval_SaveThread();
+  lent_.state = lent_state_;
+  bool was_possible = true;
+  try {
+    seat.poll();
+  } catch (...) {
+    was_possible = false;
+    PyEval_RestoreThread(lent_state_);
+    raise_what_was_caught(state_);
+  }
+  if (was_possible) {
+    PyEval_RestoreThread(lent_state_);
+  }
+  return was_possible && !raise_reason();
+}
+
+bool run::end_as_guest(std::unique_ptr<guest>& seat) {
+  std::size_t own = 1;
+  while (!live_.compare_exchange_strong(own, 0, base::acq_rel)) {  // [run.end]
+    if (!tasklets().empty()) {
+      PyErr_SetString(state_.misuse, "guest.close(): tasklets are under way; cancel them and wait for them first");
+      return false;
+    }
+    own = 1;
+    Py_BEGIN_ALLOW_THREADS std::this_thread::yield();  // a worker is about to count its last one
+    Py_END_ALLOW_THREADS
+  }
+  lent_state_ = PyEval_SaveThread();
+  lent_.state = lent_state_;
+  seat.reset();
+  pool_.reset();
+  PyEval_RestoreThread(lent_state_);
+  free_spares(lent_.spares);
+  return true;
+}
+
 PyObject* run::result_of_main() {
   auto* main = reinterpret_cast<handle_object*>(main_handle_.get());
   main->is_told = true;
-  if (reason_) {
-    raise_again(std::move(reason_));
+  if (raise_reason()) {
     return nullptr;
   }
   if (main->error != nullptr) {
@@ -325,16 +396,36 @@ namespace {
 
 // ---- martlet.run
 
-// Reads how many workers a run has; 0 with an exception set.
-unsigned read_workers(PyObject* given, bool gil) {
+// Says that a free-threaded interpreter has its lock on after all.
+bool warn_of_gil([[maybe_unused]] bool gil) {
+#ifdef Py_GIL_DISABLED
+  if (gil) {
+    return PyErr_WarnEx(PyExc_RuntimeWarning,
+                        "martlet.run: this interpreter could run on all cores, but its global lock is on: an extension "
+                        "module that was imported asked for it (or PYTHON_GIL did); tasklets will not run in parallel",
+                        1) == 0;
+  }
+#endif
+  return true;
+}
+
+// Returns   how many workers a run has that was not told; 0 with an exception set.
+unsigned usual_workers(bool gil) {
+  try {
+    const unsigned asked = detail::workers_from_environment();
+    return asked != 0 ? asked : gil ? 1 : base::usable_processors();
+  } catch (const misuse& wrong) {
+    PyErr_SetString(PyExc_ValueError, wrong.what());
+    return 0;
+  }
+}
+
+}  // namespace
+
+unsigned read_workers(PyObject* given) {
+  const bool gil = has_gil();
   if (given == nullptr || given == Py_None) {
-    try {
-      const unsigned asked = detail::workers_from_environment();
-      return asked != 0 ? asked : gil ? 1 : base::usable_processors();
-    } catch (const misuse& wrong) {
-      PyErr_SetString(PyExc_ValueError, wrong.what());
-      return 0;
-    }
+    return warn_of_gil(gil) ? usual_workers(gil) : 0;
   }
   const long count = PyLong_AsLong(given);
   if (count == -1 && PyErr_Occurred() != nullptr) {
@@ -344,8 +435,10 @@ unsigned read_workers(PyObject* given, bool gil) {
     PyErr_Format(PyExc_ValueError, "run(): workers is how many threads run tasklets, from 1 to 4096; found %ld", count);
     return 0;
   }
-  return static_cast<unsigned>(count);
+  return warn_of_gil(gil) ? static_cast<unsigned>(count) : 0;
 }
+
+namespace {
 
 bool may_run_here(module_state& state, const char* call) {
   if (detail::current_host() != nullptr) {
@@ -362,19 +455,6 @@ bool may_run_here(module_state& state, const char* call) {
       return false;
     default: return true;
   }
-}
-
-// Says that a free-threaded interpreter has its lock on after all.
-bool warn_of_gil([[maybe_unused]] bool gil) {
-#ifdef Py_GIL_DISABLED
-  if (gil) {
-    return PyErr_WarnEx(PyExc_RuntimeWarning,
-                        "martlet.run: this interpreter could run on all cores, but its global lock is on: an extension "
-                        "module that was imported asked for it (or PYTHON_GIL did); tasklets will not run in parallel",
-                        1) == 0;
-  }
-#endif
-  return true;
 }
 
 PyObject* run_function(PyObject* module, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
@@ -394,9 +474,8 @@ PyObject* run_function(PyObject* module, PyObject* const* given, Py_ssize_t coun
     PyErr_SetString(PyExc_TypeError, "run() needs a coroutine or a function to run");
     return nullptr;
   }
-  const bool gil = has_gil();
-  const unsigned workers = read_workers(workers_given, gil);
-  if (workers == 0 || !warn_of_gil(gil)) {
+  const unsigned workers = read_workers(workers_given);
+  if (workers == 0) {
     return nullptr;
   }
   try {
@@ -420,13 +499,39 @@ PyObject* spawn_function(PyObject* module, PyObject* const* given, Py_ssize_t co
   return all == nullptr ? nullptr : spawn_in(*all, all->root(), nullptr, given[0], given + 1, count - 1, name);
 }
 
+// What `python -m martlet.info` tells of the native part.
+PyObject* facts_function(PyObject*, PyObject*) {
+  const bool gil = has_gil();
+  const unsigned workers = usual_workers(gil);
+  return workers == 0 ? nullptr
+                      : Py_BuildValue("{s:O,s:I,s:O,s:s}", "gil", gil ? Py_True : Py_False, "workers", workers,
+                                      "functions", can_switch_thread_state ? Py_True : Py_False, "switch",
+                                      MARTLET_SWITCH_NATIVE ? "native" : "Boost.Context");
+}
+
 PyObject* current_function(PyObject*, PyObject*) {
   tasklet_frame* self = current_tasklet();
   return self == nullptr ? Py_NewRef(Py_None) : Py_NewRef(reinterpret_cast<PyObject*>(self->self_));
 }
 
+PyObject* tasklets_function(PyObject* module, PyObject*) {
+  std::vector<object> found;
+  try {
+    if (tasklet_frame* self = current_tasklet(); self != nullptr) {
+      found = self->run_->tasklets();
+    } else if (const std::shared_ptr<run> all = state_of(module).current_run(); all != nullptr) {
+      found = all->tasklets();
+    }
+  } catch (...) {
+    return raise_what_was_caught(state_of(module));
+  }
+  return list_of(std::move(found));
+}
+
+}  // namespace
+
 // A simulation has martlet for itself.
-bool begin(module_state& state, const std::shared_ptr<run>& one, const char* call) {
+bool begin_run(module_state& state, const std::shared_ptr<run>& one, const char* call) {
   {
     const std::lock_guard guard(state.lock);
     if (!state.is_simulating.load(base::relaxed) && !(one->is_simulated() && !state.runs.empty())) {
@@ -445,7 +550,7 @@ bool begin(module_state& state, const std::shared_ptr<run>& one, const char* cal
   return false;
 }
 
-void end(module_state& state, const std::shared_ptr<run>& one) {
+void end_run(module_state& state, const std::shared_ptr<run>& one) {
   const std::lock_guard guard(state.lock);
   state.runs.erase(std::find(state.runs.begin(), state.runs.end(), one));
   if (one->is_simulated()) {
@@ -453,16 +558,14 @@ void end(module_state& state, const std::shared_ptr<run>& one) {
   }
 }
 
-}  // namespace
-
 PyObject* run_main(const std::shared_ptr<run>& all, PyObject* what, PyObject* const* args, Py_ssize_t count,
                    const char* call) {
   module_state& state = all->state();
-  if (!may_run_here(state, call) || !begin(state, all, call)) {
+  if (!may_run_here(state, call) || !begin_run(state, all, call)) {
     return nullptr;
   }
   PyObject* result = all->execute(what, args, count);
-  end(state, all);
+  end_run(state, all);
   return result;
 }
 
@@ -527,6 +630,11 @@ PyMethodDef run_functions[] = {
      "Suspends  never."},
     {"current", current_function, METH_NOARGS,
      "current($module, /)\n--\n\nReturns the handle of the tasklet that calls, None outside of any."},
+    {"_facts", facts_function, METH_NOARGS, nullptr},
+    {"tasklets", tasklets_function, METH_NOARGS,
+     "tasklets($module, /)\n--\n\n"
+     "Returns the handles of all tasklets that have not ended, in no order: of the run that the caller belongs to, on a\n"
+     "thread of the latest one; an empty list when there is none. Suspends never."},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include <martlet/scheduler/guest.hpp>
 #include <martlet/scheduler/simulation.hpp>
 
 namespace martlet::python {
@@ -43,6 +44,21 @@ class run {
   /// Returns   what it returned, or null with an exception set.
   PyObject* execute(PyObject* what, PyObject* const* args, Py_ssize_t count);
 
+  /// Begins it without a main tasklet: the calling thread, which runs an event loop, polls `seat` whenever that says so.
+  ///
+  /// Returns   false with an exception set.
+  bool begin_as_guest(std::unique_ptr<guest>& seat);
+
+  /// Runs tasklets for a while on the thread that began it as a guest.
+  ///
+  /// Returns   false with what stopped the run set: KeyboardInterrupt, SystemExit.
+  bool poll(guest& seat);
+
+  /// Ends what began as a guest, once its tasklets have ended.
+  ///
+  /// Returns   false with Misuse set when they have not.
+  bool end_as_guest(std::unique_ptr<guest>& seat);
+
   /// Attaches the calling worker's thread to the interpreter, if it is not attached already.
   attachment& attach(detail::host& here);
 
@@ -57,6 +73,9 @@ class run {
 
   void add_family(family& one);
   void remove_family(family& one) noexcept;
+
+  /// Returns   the handles of all tasklets that have not ended.
+  std::vector<object> tasklets();
 
   /// Asks every tasklet to stop; those that come later too.
   void stop_all();
@@ -90,6 +109,7 @@ class run {
 
   void let_worker_go() noexcept;
   void create_pool();
+  bool raise_reason();
   void run_to_the_end(handle<void> end);
   tasklet_label label_of(detail::tasklet& record);
   PyObject* result_of_main();
@@ -127,6 +147,18 @@ class run {
 /// Returns   a new reference to its handle, null with an exception set.
 PyObject* spawn_in(run& all, family& owner, PyObject* scope, PyObject* what, PyObject* const* args, Py_ssize_t count,
                    PyObject* name, bool is_main = false);
+
+/// Enters a run among those that are under way, and takes it out again.
+///
+/// Takes     the name of the call.
+/// Returns   false with Misuse set when a simulation is in the way.
+bool begin_run(module_state& state, const std::shared_ptr<run>& one, const char* call);
+void end_run(module_state& state, const std::shared_ptr<run>& one);
+
+/// Reads how many workers a run has: of None (or null) as many as are usual.
+///
+/// Returns   0 with an exception set.
+unsigned read_workers(PyObject* given);
 
 /// Runs `what` as the main tasklet of `all`, unless something else is in the way.
 ///

@@ -17,6 +17,7 @@ struct scope_object {
   std::shared_ptr<run> all;  // between enter and exit
   PyObject* body;            // the handle of the tasklet that entered it; null: a thread
   base::atomic<stage> now;
+  bool is_detached;               // nobody's block: what its tasklets raise is kept by their handles alone
   base::atomic<bool> stops_body;  // it has asked its own body to stop, because a child failed
 };
 
@@ -120,12 +121,9 @@ PyObject* exit_wait::finish() {
 }
 
 PyObject* exit_wait::raise_group(std::vector<object> errors) {
-  const object list = object::take(PyList_New(static_cast<Py_ssize_t>(errors.size())));
+  const object list = object::take(list_of(std::move(errors)));
   if (!list) {
     return nullptr;
-  }
-  for (std::size_t i = 0; i < errors.size(); ++i) {
-    PyList_SET_ITEM(list.get(), static_cast<Py_ssize_t>(i), errors[i].release());
   }
   const object group =
       object::take(PyObject_CallFunction(state_.exception_group, "sO", "tasklets of a scope failed", list.get()));
@@ -137,7 +135,7 @@ PyObject* exit_wait::raise_group(std::vector<object> errors) {
 
 // ---- the beginning
 
-bool enter(scope_object* self) {
+bool enter(scope_object* self, tasklet_frame* body) {
   stage was = stage::fresh;
   if (!self->now.compare_exchange_strong(was, stage::inside, base::acq_rel)) {
     PyErr_SetString(self->state->misuse, "a scope is entered once: make a new one");
@@ -148,8 +146,8 @@ bool enter(scope_object* self) {
     self->now.store(stage::over, base::release);
     return false;
   }
-  if (tasklet_frame* who = current_tasklet(); who != nullptr) {
-    self->body = Py_NewRef(reinterpret_cast<PyObject*>(who->self_));
+  if (body != nullptr) {
+    self->body = Py_NewRef(reinterpret_cast<PyObject*>(body->self_));
   }
   self->all->add_family(*self->children);
   return true;
@@ -167,7 +165,14 @@ bool refuse_coroutine(scope_object* self) {
 }
 
 PyObject* enter_blocking(PyObject* object, PyObject*) {
-  return refuse_coroutine(as_scope(object)) || !enter(as_scope(object)) ? nullptr : Py_NewRef(object);
+  return refuse_coroutine(as_scope(object)) || !enter(as_scope(object), current_tasklet()) ? nullptr
+                                                                                           : Py_NewRef(object);
+}
+
+// For what outlives the call that makes it: no tasklet is its body, and whoever closes it leaves it.
+PyObject* open(PyObject* object, PyObject*) {
+  as_scope(object)->is_detached = true;
+  return enter(as_scope(object), nullptr) ? Py_NewRef(object) : nullptr;
 }
 
 PyObject* exit_blocking(PyObject* object, PyObject* const* given, Py_ssize_t count) {
@@ -183,7 +188,9 @@ class enter_wait final : public wait {
   bool try_at_once(detail::tasklet*) override { return true; }
   bool prepare(detail::tasklet*) override { return false; }
   bool publish() noexcept override { return true; }
-  PyObject* finish() override { return enter(as_scope(scope_.get())) ? scope_.new_reference() : nullptr; }
+  PyObject* finish() override {
+    return enter(as_scope(scope_.get()), current_tasklet()) ? scope_.new_reference() : nullptr;
+  }
   PyObject* case_result() override { return finish(); }
   int traverse(visitproc visit, void* arg) const override {
     Py_VISIT(scope_.get());
@@ -294,6 +301,7 @@ PyMethodDef methods[] = {
     {"__enter__", enter_blocking, METH_NOARGS, nullptr},
     {"__exit__", as_method(exit_blocking), METH_FASTCALL, nullptr},
     {"__aenter__", enter_awaitable, METH_NOARGS, nullptr},
+    {"_open", open, METH_NOARGS, nullptr},
     {"__aexit__", as_method(exit_awaitable), METH_FASTCALL, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
@@ -323,12 +331,15 @@ PyType_Spec spec = {
 
 }  // namespace
 
-void child_of_scope_failed(PyObject* scope, tasklet_frame& child, PyObject* error) {
+bool child_of_scope_failed(PyObject* scope, tasklet_frame& child, PyObject* error) {
   scope_object* self = as_scope(scope);
+  if (self->is_detached) {
+    return false;
+  }
   bool is_first = false;
   self->children->keep_error(error, is_first);
   if (!is_first) {
-    return;
+    return true;
   }
   self->children->stop_all(&child);
   // The body may wait for the one that failed. It cannot have left the scope: it waits for the child that we end.
@@ -337,6 +348,7 @@ void child_of_scope_failed(PyObject* scope, tasklet_frame& child, PyObject* erro
     self->stops_body.store(true, base::release);
     detail::request_cancel(&body->record_, 1);
   }
+  return true;
 }
 
 bool make_scope_type(PyObject* module, module_state& state) {

@@ -33,6 +33,15 @@ class choice_wait final : public wait {
   bool publish() noexcept override { return parts_->select->publish(); }
   PyObject* finish() override;
   PyObject* case_result() override { return finish(); }
+  bool yields_first() const noexcept override {
+    for (std::size_t i = 0; i < parts_->operations.size(); ++i) {
+      if (parts_->at(i).yields_first()) {
+        return true;
+      }
+    }
+    return false;
+  }
+  void undo(PyObject* result) override { parts_->at(done_).undo(PyStructSequence_GetItem(result, 1)); }
   int traverse(visitproc visit, void* arg) const override {
     for (const object& one : parts_->operations) {
       Py_VISIT(one.get());

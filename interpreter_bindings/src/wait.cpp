@@ -60,8 +60,7 @@ PyObject* block_thread(wait& what) {
       if (what.prepare(&self.record_) && what.publish()) {
         if (!sleep_as_thread(self)) {
           const error_set_aside raised;
-          Py_XDECREF(what.finish());  // what came in the same moment is lost with the exception
-          PyErr_Clear();
+          drop_result(what);
           return nullptr;
         }
         self.flag_.store(0, base::relaxed);  // whoever woke us is done with it
@@ -72,8 +71,12 @@ PyObject* block_thread(wait& what) {
 }
 
 PyObject* block_function(function_frame& self, wait& what) {
+  const bool yields_first = what.yields_first();
+  if (yields_first && --self.record_.at()->budget_ < 0) {
+    self.let_others_run();
+  }
   if (what.try_at_once(&self.record_)) {
-    if (--self.record_.at()->budget_ < 0) {
+    if (!yields_first && --self.record_.at()->budget_ < 0) {
       self.let_others_run();  // it is done, but they want to run too
     }
   } else {
@@ -85,6 +88,18 @@ PyObject* block_function(function_frame& self, wait& what) {
 }
 
 }  // namespace
+
+PyObject* wait::raise_late() {
+  PyErr_SetString(state_.deadline_passed, "the wait took longer than it was allowed to");
+  return nullptr;
+}
+
+void drop_result(wait& what) {
+  if (const object result = object::take(what.finish()); result) {
+    what.undo(result.get());
+  }
+  PyErr_Clear();
+}
 
 PyObject* raise_cancelled(module_state& state) {
   PyErr_SetString(state.cancelled, "this tasklet was asked to stop");
@@ -163,21 +178,16 @@ bool limited_wait::prepare(detail::tasklet* who) {
 
 PyObject* limited_wait::finish() {
   if (is_late_) {
-    return raise_passed();
+    return inner_.late();
   }
   if (!select_) {
     return inner_.finish();
   }
   try {
-    return select_->finish() == 0 ? inner_.case_result() : raise_passed();
+    return select_->finish() == 0 ? inner_.case_result() : inner_.late();
   } catch (...) {
     return raise_what_was_caught(state_);
   }
-}
-
-PyObject* limited_wait::raise_passed() {
-  PyErr_SetString(state_.deadline_passed, "the wait took longer than it was allowed to");
-  return nullptr;
 }
 
 }  // namespace martlet::python

@@ -49,6 +49,16 @@ class wait {
   /// Tells the result when it was chosen as a case.
   virtual PyObject* case_result() = 0;
 
+  /// Tells what it means that a time limit has passed: an exception, or a result.
+  virtual PyObject* late() { return raise_late(); }
+
+  /// Gives back what it took, where nobody gets the result because an exception is on its way.
+  virtual void undo(PyObject* result) { static_cast<void>(result); }
+
+  /// Returns   whether a tasklet whose budget is spent lets the others run before it tries, and not after: a lock that it
+  ///           had taken would be kept from all of them.
+  virtual bool yields_first() const noexcept { return false; }
+
   virtual int traverse(visitproc visit, void* arg) const {
     static_cast<void>(visit);
     static_cast<void>(arg);
@@ -58,8 +68,14 @@ class wait {
   module_state& state() const noexcept { return state_; }
 
  protected:
+  /// Raises DeadlinePassed.
+  PyObject* raise_late();
+
   module_state& state_;
 };
+
+/// Ends a wait whose result nobody gets, with whatever it raises.
+void drop_result(wait& what);
 
 /// Raises Cancelled.
 PyObject* raise_cancelled(module_state& state);
@@ -99,10 +115,10 @@ bool try_case(Operation& op, detail::tasklet* who) {
 template <class Operation>
 class case_wait : public wait {
  public:
-  bool try_at_once(detail::tasklet* who) final { return try_case(op_, who); }
-  bool prepare(detail::tasklet* who) final { return op_.prepare(who); }
+  bool try_at_once(detail::tasklet* who) override { return try_case(op_, who); }
+  bool prepare(detail::tasklet* who) override { return op_.prepare(who); }
   bool publish() noexcept final { return op_.publish(); }
-  PyObject* finish() final {
+  PyObject* finish() override {
     if (op_.owner != nullptr) {
       op_.withdraw();
       return raise_cancelled(state_);
@@ -118,6 +134,25 @@ class case_wait : public wait {
   Operation op_;
 };
 
+/// Is over before it begins: what an awaitable twin gives that never waits.
+class done_wait final : public wait {
+ public:
+  done_wait(module_state& state, PyObject* result) noexcept : wait(state), result_(object::share(result)) {}
+
+  bool try_at_once(detail::tasklet*) override { return true; }
+  bool prepare(detail::tasklet*) override { return false; }
+  bool publish() noexcept override { return true; }
+  PyObject* finish() override { return result_.new_reference(); }
+  PyObject* case_result() override { return finish(); }
+  int traverse(visitproc visit, void* arg) const override {
+    Py_VISIT(result_.get());
+    return 0;
+  }
+
+ private:
+  object result_;
+};
+
 /// Gives another wait a time limit.
 class limited_wait final : public wait {
  public:
@@ -128,11 +163,11 @@ class limited_wait final : public wait {
   bool publish() noexcept override { return select_->publish(); }
   PyObject* finish() override;
   PyObject* case_result() override { return inner_.case_result(); }
+  void undo(PyObject* result) override { inner_.undo(result); }
+  bool yields_first() const noexcept override { return inner_.yields_first(); }
   int traverse(visitproc visit, void* arg) const override { return inner_.traverse(visit, arg); }
 
  private:
-  PyObject* raise_passed();
-
   wait& inner_;
   const base::instant due_;
   detail::sleep_operation limit_;

@@ -1,0 +1,101 @@
+"""martlet's operations and handles, awaited in coroutines of asyncio's."""
+
+import asyncio
+
+from martlet._martlet import Event, Misuse, handle, spawn
+from martlet._martlet import guest as _guest
+
+
+def wait_in_loop(what):
+    """Awaits an operation or a handle in a tasklet, on behalf of the asyncio task that calls.
+
+    Returns   what a future of that task's loop gives for an await.
+    """
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+    is_joined = isinstance(what, handle)
+    tasklet = what if is_joined else spawn(_await, what, name="martlet in asyncio")
+
+    def tell(ended):
+        try:
+            loop.call_soon_threadsafe(_settle, future, ended)
+        except RuntimeError:
+            pass  # the loop was closed, and nobody waits any more
+
+    def stop(future):
+        if future.cancelled() and not is_joined:
+            tasklet.cancel()
+
+    tasklet.add_done_callback(tell)
+    future.add_done_callback(stop)
+    return future.__await__()
+
+
+async def _await(operation):
+    return await operation
+
+
+def _settle(future, ended):
+    try:
+        result = ended.result()
+    except BaseException as error:
+        if not future.done():
+            future.set_exception(error)
+    else:
+        if not future.done():
+            future.set_result(result)
+
+
+def wait_for_future(future):
+    """Returns an operation that waits until a future of asyncio's is done; for a tasklet that awaits one."""
+    future._asyncio_future_blocking = False
+    done = Event()
+    loop = future.get_loop()
+    if not loop.is_running():
+        raise Misuse("a tasklet awaited a future of an event loop that does not run: nobody would complete it")
+
+    def tell(_):
+        done.set()
+
+    if asyncio._get_running_loop() is loop:
+        future.add_done_callback(tell)
+    else:
+        loop.call_soon_threadsafe(future.add_done_callback, tell)
+    return done.await_()
+
+
+class guest(_guest):
+    """Lets an event loop that is there already run tasklets, between its own callbacks.
+
+        async def main():                       # asyncio's
+            async with martlet.guest():
+                print(await martlet.spawn(work))
+
+    Takes     how many threads run tasklets, the loop's included; None: as many as martlet.run has.
+
+    In asyncio it is used as shown: tasklets that are spawned on that thread belong to it, and what is left at the end of the block
+    is cancelled and waited for. martlet's operations and handles can be awaited in asyncio's coroutines; tasklets on the loop's
+    thread see its loop, and coroutine tasklets can await its futures and tasks. Any other loop watches fileno() for readability,
+    calls poll() then, and close() at the end; docs/how-to/be-a-guest.md shows Twisted's.
+    """
+
+    __module__ = "martlet"
+
+    async def __aenter__(self):
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self.fileno(), self.poll)
+        return self
+
+    async def __aexit__(self, *raised):
+        self.cancel()
+        while left := self.tasklets():
+            ended = self._loop.create_future()
+            left[0].add_done_callback(lambda _: self._loop.call_soon_threadsafe(_note, ended))
+            await ended
+        self._loop.remove_reader(self.fileno())
+        self.close()
+
+
+def _note(ended):
+    if not ended.done():
+        ended.set_result(None)

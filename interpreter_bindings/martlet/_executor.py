@@ -1,0 +1,227 @@
+"""concurrent.futures over tasklets."""
+
+import atexit
+import threading
+import weakref
+from collections import deque
+from concurrent import futures
+from functools import partial
+from inspect import iscoroutinefunction
+
+from martlet._condition import Condition
+from martlet._martlet import Event, ablocking, channel, current, now, run, scope
+
+
+class Future(futures.Future):
+    """A concurrent.futures.Future that a tasklet waits for without holding up its worker.
+
+    result() and exception() block the function tasklet or the thread; in a coroutine tasklet write 'await future'.
+    """
+
+    __module__ = "martlet"
+
+    def __init__(self):
+        super().__init__()
+        # The lock is a thread's: it is held for moments, and a coroutine has to tell its result too.
+        self._condition = Condition(threading.RLock())
+
+    def __await__(self):
+        return self._when_done().__await__()
+
+    async def _when_done(self):
+        while not self.done():
+            with self._condition:
+                if self.done():
+                    break
+                notice = self._condition._waiters.enter()
+            try:
+                await notice.await_()
+            except BaseException:
+                with self._condition:
+                    self._condition._waiters.leave(notice)  # whoever tells that it is done tells all
+                raise
+        return self.result()
+
+
+class _Call:
+    """What was submitted."""
+
+    def __init__(self, executor, function, args, keywords):
+        self.executor = executor
+        self.future = Future()
+        self.function = function
+        self.args = args
+        self.keywords = keywords
+
+    def run(self):
+        if self.future.set_running_or_notify_cancel():
+            try:
+                self.future.set_result(self.function(*self.args, **self.keywords))
+            except BaseException as error:
+                self._fail(error)
+        self.executor._ended(self)
+
+    async def arun(self):
+        if self.future.set_running_or_notify_cancel():
+            try:
+                self.future.set_result(await self.function(*self.args, **self.keywords))
+            except BaseException as error:
+                self._fail(error)
+        self.executor._ended(self)
+
+    def _fail(self, error):
+        self.future.set_exception(error)
+        self.future = None  # the error's traceback leads here, and with it the error would keep itself
+
+
+class Executor(futures.Executor):
+    """A concurrent.futures.Executor each of whose calls is a tasklet.
+
+    Takes     how many calls are under way at a time; None: any number.
+
+    Made in a tasklet it uses the run that the tasklet belongs to; elsewhere it begins one of its own, on a thread. A call may be
+    a plain function or a coroutine function, and wait for whatever tasklets wait for. Use 'with' in a function, 'async with' in a
+    coroutine.
+    """
+
+    __module__ = "martlet"
+
+    def __init__(self, max_workers=None):
+        if max_workers is not None and max_workers <= 0:
+            raise ValueError(f"Executor(): max_workers is how many calls run at a time, 1 or more; found {max_workers}")
+        self._most = max_workers
+        self._lock = threading.Lock()
+        self._busy = 0  # under the lock, as all below
+        self._waiting = deque()  # for one of `most` to end
+        self._calls = set()  # that have not ended
+        self._is_shut = False
+        self._thread = None
+        if current() is None:
+            self._thread, self._inside, self._stop = _begin_run()
+            weakref.finalize(self, self._stop.set).atexit = False
+            _with_threads.add(self)
+        else:
+            self._inside = scope()._open()
+
+    def submit(self, fn, /, *args, **kwargs):
+        """Starts a call.
+
+        Takes     a function or a coroutine function, and its arguments.
+        Returns   its Future.
+        Throws    RuntimeError after shutdown.
+        Suspends  never.
+        """
+        call = _Call(self, fn, args, kwargs)
+        future = call.future
+        with self._lock:
+            self._require_open("submit()")
+            self._calls.add(call)
+            if self._busy == self._most:
+                self._waiting.append(call)
+                return future
+            self._busy += 1
+        self._start(call)
+        return future
+
+    def map(self, fn, *iterables, timeout=None, chunksize=1):
+        """Calls fn with the items of the iterables, all at the same time, and gives the results in their order.
+
+        Takes     how many seconds the results may take; chunksize, for those who know it from processes, has no effect.
+        Returns   an iterator; asking it for a result that is not there yet waits, and raises what the call raised, or TimeoutError.
+        """
+        due = None if timeout is None else now() + timeout
+        if self._most is not None:
+            return _results(deque(self.submit(fn, *args) for args in zip(*iterables)), due)
+        with self._lock:
+            self._require_open("map()")
+            return _results(deque(map(partial(self._inside.spawn, fn), *iterables)), due)
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        """Ends it: nothing can be submitted any more, what was is carried out.
+
+        Takes     whether to wait for that; whether to give up what has not begun.
+        Suspends  the tasklet or the thread, when it waits. In a coroutine write 'async with executor', or 'await executor.ashutdown()'.
+        """
+        self._close(cancel_futures)
+        if wait and self._thread is not None:
+            self._thread.join()
+        elif wait:
+            self._inside.__exit__(None, None, None)
+
+    async def ashutdown(self, *, cancel_futures=False):
+        """The awaitable twin of shutdown, which waits."""
+        self._close(cancel_futures)
+        if self._thread is not None:
+            await ablocking(self._thread.join)
+        else:
+            await self._inside.__aexit__(None, None, None)
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *raised):
+        await self.ashutdown()
+
+    def _require_open(self, call):
+        if self._is_shut:
+            raise RuntimeError(f"{call}: this executor was shut down; make a new one")
+
+    def _start(self, call):
+        name = getattr(call.function, "__qualname__", None)
+        self._inside.spawn(call.arun if iscoroutinefunction(call.function) else call.run, name=name)
+
+    def _ended(self, call):
+        with self._lock:
+            self._calls.remove(call)
+            if not self._waiting:
+                self._busy -= 1
+                return
+            call = self._waiting.popleft()
+        self._start(call)
+
+    def _close(self, cancel_futures):
+        with self._lock:
+            self._is_shut = True
+            pending = [call.future for call in self._calls] if cancel_futures else []
+        for future in pending:
+            if future is not None:  # its call fails just now
+                future.cancel()
+        if self._thread is not None:
+            self._stop.set()
+
+
+def _results(pending, due):
+    """Gives the results of futures, or of tasklets by their handles."""
+    join = (lambda one, left: one.result(left)) if pending and isinstance(pending[0], Future) else (lambda one, left: one.join(left))
+    try:
+        while pending:
+            yield join(pending.popleft(), None if due is None else max(0.0, due - now()))
+    finally:
+        for one in pending:
+            one.cancel()
+
+
+# ---- executors outside of any run
+
+_with_threads = weakref.WeakSet()
+
+
+def _begin_run():
+    """Returns a thread with a run, a scope of that run, and the event that ends it."""
+    opened, stop = channel(1), Event()
+    thread = threading.Thread(target=run, args=(_stay, opened, stop), name="martlet.Executor", daemon=True)
+    thread.start()
+    return thread, opened.receive(), stop
+
+
+async def _stay(opened, stop):
+    inside = scope()._open()
+    await opened.asend(inside)
+    await stop.await_()
+    await inside.__aexit__(None, None, None)
+
+
+@atexit.register
+def _end_all():
+    for executor in list(_with_threads):
+        executor.shutdown()
