@@ -55,7 +55,7 @@ bool function_frame::start(run& all, PyThreadState* thread, std::vector<data_sta
     data = spares.back();
     spares.pop_back();
   }
-  state_.begin(thread, function_stack_bytes, data, context_.release());
+  state_.begin(thread, memory_, data, context_.release());
   flow_.prepare(memory_, &function_frame::enter, this);
   record_.is_pinned_ = true;
   is_started_ = true;

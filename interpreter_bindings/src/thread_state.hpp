@@ -14,6 +14,8 @@
 #include "thread_state_312.hpp"
 #elif PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
 #include "thread_state_313.hpp"
+#elif PY_VERSION_HEX >= 0x030E0A00 && PY_VERSION_HEX < 0x03100000 && !defined(Py_GIL_DISABLED)
+#include "thread_state_314.hpp"
 #else
 #include "thread_state_unknown.hpp"
 #endif

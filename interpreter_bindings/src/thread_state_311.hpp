@@ -19,7 +19,7 @@ struct saved_thread_state : saved_common {
   PyObject* trash_delete_later = nullptr;
 
   /// Prepares the state of a function that has not started.
-  void begin(PyThreadState*, std::size_t, data_stack memory, PyObject* copied_context) noexcept {
+  void begin(PyThreadState*, detail::stack_span, data_stack memory, PyObject* copied_context) noexcept {
     data = memory;
     context = copied_context;
     cframe = &root;

@@ -18,11 +18,11 @@ struct saved_thread_state : saved_common {
   _py_trashcan trash{};
 
   /// Prepares the state of a function that has not started, with the depth of C calls that its stack has room for.
-  void begin(PyThreadState*, std::size_t stack_bytes, data_stack memory, PyObject* copied_context) noexcept {
+  void begin(PyThreadState*, detail::stack_span stack, data_stack memory, PyObject* copied_context) noexcept {
     data = memory;
     context = copied_context;
     cframe = &root;
-    c_recursion_remaining = static_cast<int>(stack_bytes / bytes_per_c_call);
+    c_recursion_remaining = static_cast<int>(stack.size() / bytes_per_c_call);
   }
 
   void save(PyThreadState* from) noexcept {

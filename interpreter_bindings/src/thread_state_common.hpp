@@ -2,6 +2,8 @@
 
 #include "object.hpp"
 
+#include <martlet/tasklet/stack_span.hpp>
+
 namespace martlet::python {
 
 /// Memory for the interpreter's frames: the first chunk of a stack, which CPython allocates 16 KiB at a time. A function

@@ -2,6 +2,8 @@
 
 #include "object.hpp"
 
+#include <martlet/tasklet/stack_span.hpp>
+
 namespace martlet::python {
 
 inline constexpr bool can_switch_thread_state = false;
@@ -21,7 +23,7 @@ struct saved_thread_state {
   data_stack data;
   PyObject* context = nullptr;
 
-  void begin(PyThreadState*, std::size_t, data_stack, PyObject*) noexcept {}
+  void begin(PyThreadState*, detail::stack_span, data_stack, PyObject*) noexcept {}
   void save(PyThreadState*) noexcept {}
   void load(PyThreadState*) const noexcept {}
   void release_locks(PyThreadState*) noexcept {}
