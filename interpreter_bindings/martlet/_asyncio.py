@@ -17,6 +17,9 @@ def wait_in_loop(what):
     tasklet = what if is_joined else spawn(_await, what, name="martlet in asyncio")
 
     def tell(ended):
+        if asyncio._get_running_loop() is loop:
+            loop.call_soon(_settle, future, ended)
+            return
         try:
             loop.call_soon_threadsafe(_settle, future, ended)
         except RuntimeError:
@@ -29,6 +32,18 @@ def wait_in_loop(what):
     tasklet.add_done_callback(tell)
     future.add_done_callback(stop)
     return future.__await__()
+
+
+def over(result):
+    """Returns what an await iterates over that is over already."""
+    return result
+    yield
+
+
+def failed(error):
+    """The same for one that raises; not before it is asked for its first step."""
+    raise error
+    yield
 
 
 async def _await(operation):

@@ -52,6 +52,8 @@ class blocking_wait final : public case_wait<detail::blocking_operation<python_c
     return 0;
   }
 
+  bool occupies_thread() const noexcept override { return true; }
+
   // The caller waits meanwhile, and looks at the result afterwards.
   void call() noexcept {
     if (op_.pool == nullptr) {

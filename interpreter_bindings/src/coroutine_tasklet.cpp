@@ -92,9 +92,7 @@ object coroutine_frame::suspended_frame() const noexcept {
 //
 // Returns   false when it goes on at once, or an exception is set; when true, it may run elsewhere already.
 bool coroutine_frame::enter_future(object future) {
-  const object bridge = object::take(PyImport_ImportModule("martlet._asyncio"));
-  object waiting =
-      object::take(bridge ? PyObject_CallMethod(bridge.get(), "wait_for_future", "O", future.get()) : nullptr);
+  object waiting = object::take(call_bridge("wait_for_future", future.get()));
   auto* op = reinterpret_cast<operation_object*>(waiting.get());
   if (!waiting || !take_operation(op)) {
     return false;

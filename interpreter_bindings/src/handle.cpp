@@ -62,7 +62,7 @@ PyObject* await_handle(PyObject* object) {
   if (current_tasklet() == nullptr) {
     switch (has_running_loop()) {
       case -1: return nullptr;
-      case 1: return await_in_asyncio(object);
+      case 1: return call_bridge("wait_in_loop", object);
       default: break;
     }
   }

@@ -132,9 +132,10 @@ int has_running_loop() {
   return !loop ? -1 : loop.get() != Py_None ? 1 : 0;
 }
 
-PyObject* await_in_asyncio(PyObject* what) {
+PyObject* call_bridge(const char* function, PyObject* argument) {
   const object bridge = object::take(PyImport_ImportModule("martlet._asyncio"));
-  return bridge ? PyObject_CallMethod(bridge.get(), "wait_in_loop", "O", what) : nullptr;
+  const object callee = object::take(bridge ? PyObject_GetAttrString(bridge.get(), function) : nullptr);
+  return callee ? PyObject_CallOneArg(callee.get(), argument) : nullptr;
 }
 
 }  // namespace martlet::python

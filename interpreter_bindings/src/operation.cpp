@@ -1,5 +1,7 @@
 #include "operation.hpp"
 
+#include <martlet/tasklet/await.hpp>
+
 namespace martlet::python {
 namespace {
 
@@ -85,11 +87,28 @@ PySendResult send_operation(PyObject* object, PyObject*, PyObject** result) {
   return PYGEN_ERROR;
 }
 
+// A coroutine of asyncio's awaits it. What can be done at once needs no tasklet.
+PyObject* await_for_asyncio(operation_object* self) {
+  wait& whole = self->whole();
+  detail::thread_waiter nobody;
+  if (whole.occupies_thread() || refuse_beside_simulation(*self->state, self->call) ||
+      !whole.try_at_once(&nobody.record_)) {
+    return PyErr_Occurred() == nullptr ? call_bridge("wait_in_loop", reinterpret_cast<PyObject*>(self)) : nullptr;
+  }
+  self->now.store(stage::over, base::relaxed);
+  const object result = object::take(whole.finish());
+  if (result) {
+    return call_bridge("over", result.get());
+  }
+  const object error = take_error();
+  return call_bridge("failed", error.get());
+}
+
 PyObject* await_operation(PyObject* self) {
   if (current_tasklet() == nullptr && as_operation(self)->now.load(base::relaxed) == stage::fresh) [[unlikely]] {
     switch (has_running_loop()) {
       case -1: return nullptr;
-      case 1: return await_in_asyncio(self);
+      case 1: return await_for_asyncio(as_operation(self));
       default: break;  // whoever asks it for the first step is told
     }
   }

@@ -75,10 +75,10 @@ void ask_to_stop(tasklet_frame& who) noexcept;
 /// Threads   its worker, attached.
 void end_tasklet(tasklet_frame& who, object result, object error);
 
-/// Has a tasklet await `what`, an operation or a handle, for a coroutine of asyncio's.
+/// Calls a function of martlet/_asyncio.py.
 ///
-/// Returns   what that coroutine iterates over: a new reference; null with an exception set.
-PyObject* await_in_asyncio(PyObject* what);
+/// Returns   a new reference; null with an exception set.
+PyObject* call_bridge(const char* function, PyObject* argument);
 
 /// Returns   1 when this thread runs an asyncio event loop at the moment, 0 when not, -1 with an exception set.
 int has_running_loop();

@@ -33,14 +33,8 @@ class choice_wait final : public wait {
   bool publish() noexcept override { return parts_->select->publish(); }
   PyObject* finish() override;
   PyObject* case_result() override { return finish(); }
-  bool yields_first() const noexcept override {
-    for (std::size_t i = 0; i < parts_->operations.size(); ++i) {
-      if (parts_->at(i).yields_first()) {
-        return true;
-      }
-    }
-    return false;
-  }
+  bool yields_first() const noexcept override { return has(&wait::yields_first); }
+  bool occupies_thread() const noexcept override { return has(&wait::occupies_thread); }
   void undo(PyObject* result) override { parts_->at(done_).undo(PyStructSequence_GetItem(result, 1)); }
   int traverse(visitproc visit, void* arg) const override {
     for (const object& one : parts_->operations) {
@@ -52,6 +46,14 @@ class choice_wait final : public wait {
  private:
   static constexpr std::size_t none = SIZE_MAX;
 
+  bool has(bool (wait::*trait)() const noexcept) const noexcept {
+    for (std::size_t i = 0; i < parts_->operations.size(); ++i) {
+      if ((parts_->at(i).*trait)()) {
+        return true;
+      }
+    }
+    return false;
+  }
   PyObject* result_of(std::size_t index, PyObject* value);
 
   std::unique_ptr<choice_parts> parts_;

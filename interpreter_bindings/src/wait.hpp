@@ -59,6 +59,9 @@ class wait {
   ///           had taken would be kept from all of them.
   virtual bool yields_first() const noexcept { return false; }
 
+  /// Returns   whether a plain thread that tries it would be blocked all the same.
+  virtual bool occupies_thread() const noexcept { return false; }
+
   virtual int traverse(visitproc visit, void* arg) const {
     static_cast<void>(visit);
     static_cast<void>(arg);
@@ -165,6 +168,7 @@ class limited_wait final : public wait {
   PyObject* case_result() override { return inner_.case_result(); }
   void undo(PyObject* result) override { inner_.undo(result); }
   bool yields_first() const noexcept override { return inner_.yields_first(); }
+  bool occupies_thread() const noexcept override { return inner_.occupies_thread(); }
   int traverse(visitproc visit, void* arg) const override { return inner_.traverse(visit, arg); }
 
  private:
