@@ -16,7 +16,7 @@ build_packages=(g++ meson ninja-build pkg-config python3 "${boost_packages[@]}" 
   python3-jsonschema)
 bench_packages=(libbenchmark-dev)
 compare_packages=("${boost_packages[@]/context/fiber}" liburing-dev python3-venv python3-dev python3-matplotlib)
-python_packages=(python3-venv python3-dev libpython3.11-testsuite)
+python_packages=(python3-venv python3-dev libpython3.11-testsuite openssl postgresql)
 
 die() {
   printf 'dev: %s\n' "$*" >&2

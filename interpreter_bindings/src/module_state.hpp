@@ -84,6 +84,7 @@ bool add_event(PyObject* module);
 bool add_guest(PyObject* module);
 bool add_local(PyObject* module);
 bool add_locks(PyObject* module);
+bool add_readiness(PyObject* module);
 bool add_semaphores(PyObject* module);
 bool add_shield(PyObject* module);
 bool make_channel_type(PyObject* module, module_state& state);
