@@ -132,6 +132,9 @@ class Condition:
             )
         return self._lock
 
+    def _recursion_count(self):
+        return self._lock._recursion_count()
+
     # What an RLock does itself, for a lock that is held once.
 
     def _is_owned(self):

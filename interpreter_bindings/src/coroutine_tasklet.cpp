@@ -65,10 +65,28 @@ void coroutine_frame::resume(void* frame) {
       continue;
     }
     object error = sent == PYGEN_ERROR ? take_error() : object();
+    self.forget();
     self.coroutine_ = {};
     self.context_ = {};
     end_tasklet(self, object::take(result), std::move(error));
     return;
+  }
+}
+
+bool coroutine_frame::claim(module_state& state) {
+  const std::lock_guard guard(state.lock);
+  if (!state.coroutines.insert(coroutine_.get()).second) {
+    return false;
+  }
+  claimed_in_ = &state;
+  return true;
+}
+
+void coroutine_frame::forget() noexcept {
+  if (claimed_in_ != nullptr) {
+    const std::lock_guard guard(claimed_in_->lock);
+    claimed_in_->coroutines.erase(coroutine_.get());
+    claimed_in_ = nullptr;
   }
 }
 

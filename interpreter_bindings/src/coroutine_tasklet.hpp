@@ -11,6 +11,12 @@ struct coroutine_frame : tasklet_frame {
       : tasklet_frame(body::coroutine, &coroutine_frame::resume),
         coroutine_(std::move(coroutine)),
         context_(std::move(context)) {}
+  ~coroutine_frame() { forget(); }
+
+  /// Notes that the coroutine, an object that somebody else has too, is a tasklet from now on.
+  ///
+  /// Returns   false when it is one already.
+  bool claim(module_state& state);
 
   /// Returns   the innermost Python frame of one that waits; null where that is not known.
   object suspended_frame() const noexcept;
@@ -20,9 +26,11 @@ struct coroutine_frame : tasklet_frame {
   object coroutine_;
   object context_;
   object operation_;  // what it is suspended in
-  object future_;     // of asyncio's, for which `operation_` waits on its behalf
+  module_state* claimed_in_ = nullptr;
+  object future_;  // of asyncio's, for which `operation_` waits on its behalf
 
  private:
+  void forget() noexcept;
   bool enter_future(object future);
   PySendResult send(PyObject** result);
   PySendResult go_on(PyObject** result);

@@ -178,6 +178,10 @@ PyObject* aexit(PyObject* object, PyObject* const*, Py_ssize_t) {
 
 PyObject* is_owned(PyObject* object, PyObject*) { return PyBool_FromLong(is_mine(as_units(object))); }
 
+PyObject* recursion_count(PyObject* object, PyObject*) {
+  return PyLong_FromSize_t(is_mine(as_units(object)) ? as_units(object)->depth : 0);
+}
+
 PyObject* release_all(PyObject* object, PyObject*) {
   units_object* self = as_units(object);
   if (!is_mine(self)) {
@@ -286,6 +290,7 @@ PyMethodDef rlock_methods[] = {
     {"__aenter__", aenter<reentrant>, METH_NOARGS, nullptr},
     {"__aexit__", as_method(aexit<reentrant>), METH_FASTCALL, nullptr},
     {"_is_owned", is_owned, METH_NOARGS, nullptr},
+    {"_recursion_count", recursion_count, METH_NOARGS, nullptr},
     {"_release_save", release_all, METH_NOARGS, nullptr},
     {"_acquire_restore", acquire_again, METH_O, nullptr},
     {"_aacquire_restore", aacquire_again, METH_O, nullptr},

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <mutex>
+#include <unordered_set>
 #include <vector>
 
 #include <martlet/base/atomic.hpp>
@@ -33,14 +34,12 @@ struct module_state {
   PyObject* exception_group = nullptr;  // BaseExceptionGroup
 
   base::spin_lock lock;
-  std::vector<std::shared_ptr<run>> runs;   // under the lock: those under way, in the order in which they began
-  base::atomic<bool> is_simulating{false};  // written under the lock: the only one under way is a simulation
+  std::vector<std::shared_ptr<run>> runs;          // under the lock: those under way, in the order in which they began
+  std::unordered_set<const PyObject*> coroutines;  // under the lock: objects that are tasklets and have not ended
+  base::atomic<bool> is_simulating{false};         // written under the lock: the only one under way is a simulation
 
-  /// Returns   the latest run that is under way: where a thread that runs no tasklets spawns.
-  std::shared_ptr<run> current_run() {
-    const std::lock_guard guard(lock);
-    return runs.empty() ? nullptr : runs.back();
-  }
+  /// Returns   the latest run that is under way in this process: where a thread that runs no tasklets spawns.
+  std::shared_ptr<run> current_run();
 };
 
 extern PyModuleDef definition;

@@ -1,5 +1,7 @@
 #include "operation.hpp"
 
+#include "run.hpp"
+
 #include <martlet/tasklet/await.hpp>
 
 namespace martlet::python {
@@ -35,6 +37,10 @@ PySendResult begin_await(operation_object* self, PyObject** result) {
                                   "martlet.spawn"
                                 : "%s was awaited inside a function tasklet: use its blocking twin, without the 'a'",
                  self->call);
+    self->now.store(stage::over, base::relaxed);
+    return PYGEN_ERROR;
+  }
+  if (refuse_child_of_fork(*who, self->call)) {
     self->now.store(stage::over, base::relaxed);
     return PYGEN_ERROR;
   }

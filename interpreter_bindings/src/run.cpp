@@ -492,8 +492,10 @@ PyObject* spawn_function(PyObject* module, PyObject* const* given, Py_ssize_t co
     return nullptr;
   }
   if (tasklet_frame* self = current_tasklet(); self != nullptr) {
-    run& all = *self->run_;
-    return spawn_in(all, all.root(), nullptr, given[0], given + 1, count - 1, name);
+    run& all = *self->run_;  // which outlives it
+    return refuse_child_of_fork(*self, "spawn()")
+               ? nullptr
+               : spawn_in(all, all.root(), nullptr, given[0], given + 1, count - 1, name);
   }
   const std::shared_ptr<run> all = run_for_spawn(state);
   return all == nullptr ? nullptr : spawn_in(*all, all->root(), nullptr, given[0], given + 1, count - 1, name);
@@ -569,9 +571,28 @@ PyObject* run_main(const std::shared_ptr<run>& all, PyObject* what, PyObject* co
   return result;
 }
 
+std::shared_ptr<run> module_state::current_run() {
+  const std::lock_guard guard(lock);
+  return runs.empty() || !runs.back()->is_here() ? nullptr : runs.back();
+}
+
+bool refuse_child_of_fork(const tasklet_frame& who, const char* call) {
+  if (who.run_->is_here()) [[likely]] {
+    return false;
+  }
+  PyErr_Format(who.run_->state().misuse,
+               "%s: this is the child of a fork that a tasklet made, where nobody runs tasklets any more: call exec or "
+               "os._exit there, or fork outside of martlet.run",
+               call);
+  return true;
+}
+
 std::shared_ptr<run> run_for_spawn(module_state& state) {
   if (tasklet_frame* self = current_tasklet(); self != nullptr) {
-    return {std::shared_ptr<run>(), self->run_};  // it outlives its tasklets
+    if (refuse_child_of_fork(*self, "spawn()")) {
+      return nullptr;
+    }
+    return self->run_->shared_from_this();
   }
   if (refuse_beside_simulation(state, "spawn()")) {
     return nullptr;

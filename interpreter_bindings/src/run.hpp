@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include <martlet/base/fork.hpp>
 #include <martlet/scheduler/guest.hpp>
 #include <martlet/scheduler/simulation.hpp>
 
@@ -31,7 +32,7 @@ struct trace {
 /// One call of `martlet.run`, or of a simulation's: a scheduler whose workers run the tasklets of one interpreter.
 ///
 /// It ends when its main tasklet and then all others have ended; the end of the main one asks the others to stop.
-class run {
+class run : public std::enable_shared_from_this<run> {
  public:
   run(module_state& state, unsigned workers);
   run(module_state& state, simulation_options how);
@@ -92,6 +93,9 @@ class run {
   /// Returns   what the simulation did, once `execute` has returned.
   const trace& taken() const noexcept { return trace_; }
 
+  /// Returns   false in a child of fork: nobody runs its tasklets there.
+  bool is_here() const noexcept { return process_ == base::process_generation(); }
+
   /// Makes it one of many: the first error that nobody joins is kept, and none is reported. Before `execute`.
   void explore() noexcept { is_explored_ = true; }
   bool is_explored() const noexcept { return is_explored_; }
@@ -117,6 +121,7 @@ class run {
   module_state& state_;
   PyInterpreterState* const interpreter_;
   const unsigned workers_;
+  const std::uint32_t process_ = base::process_generation();
   std::optional<simulation_options> how_;
   std::shared_ptr<scheduler> pool_;  // shared only to know which destructor
   simulation* simulated_ = nullptr;  // the same, when it is one
@@ -166,6 +171,11 @@ unsigned read_workers(PyObject* given);
 /// Returns   what it returned, null with an exception set.
 PyObject* run_main(const std::shared_ptr<run>& all, PyObject* what, PyObject* const* args, Py_ssize_t count,
                    const char* call);
+
+/// Refuses a wait of a tasklet whose run is the parent's of this process.
+///
+/// Returns   true with Misuse set.
+bool refuse_child_of_fork(const tasklet_frame& who, const char* call);
 
 /// Finds the run that a spawn on this thread goes to; null with an exception set when there is none.
 std::shared_ptr<run> run_for_spawn(module_state& state);

@@ -39,6 +39,31 @@ bool is_coroutine(PyObject* what) {
          (async != nullptr && async->am_send != nullptr && async->am_await != nullptr && !PyCallable_Check(what));
 }
 
+// Whether a coroutine has been resumed before, by whomever.
+bool has_begun(PyObject* coroutine) {
+  if (!PyCoro_CheckExact(coroutine)) {
+    return false;
+  }
+  const object frame = object::take(PyObject_GetAttrString(coroutine, "cr_frame"));
+  const object running = object::take(PyObject_GetAttrString(coroutine, "cr_running"));
+  const object suspended = object::take(PyObject_GetAttrString(coroutine, "cr_suspended"));
+  PyErr_Clear();
+  return frame.get() == Py_None || running.get() == Py_True || suspended.get() == Py_True;
+}
+
+// Makes a tasklet of a coroutine that was given; null with an exception set.
+tasklet_frame* make_of_coroutine(module_state& state, PyObject* coroutine, object context) {
+  auto* frame = make_frame<coroutine_frame>(object::share(coroutine), std::move(context));
+  if (frame->claim(state) && !has_begun(coroutine)) {
+    return frame;
+  }
+  free_frame(frame);
+  PyErr_SetString(state.misuse,
+                  "spawn: this coroutine has begun already, or is a tasklet already: it runs once; call the coroutine "
+                  "function again, or give spawn the function");
+  return nullptr;
+}
+
 // Makes the frame; null with an exception set.
 tasklet_frame* make_tasklet(module_state& state, PyObject* what, PyObject* const* args, Py_ssize_t count,
                             object context) {
@@ -47,7 +72,6 @@ tasklet_frame* make_tasklet(module_state& state, PyObject* what, PyObject* const
                  Py_TYPE(what)->tp_name);
     return nullptr;
   }
-  object coroutine;
   const int flags = code_flags(state, what);
   if (PyAsyncGen_CheckExact(what) || (flags & CO_ASYNC_GENERATOR) != 0) {
     PyErr_SetString(PyExc_TypeError,
@@ -62,18 +86,15 @@ tasklet_frame* make_tasklet(module_state& state, PyObject* what, PyObject* const
                       "give it some");
       return nullptr;
     }
-    coroutine = object::share(what);
-  } else if (!PyCallable_Check(what)) {
+    return make_of_coroutine(state, what, std::move(context));
+  }
+  if (!PyCallable_Check(what)) {
     PyErr_Format(PyExc_TypeError, "spawn: a tasklet runs a coroutine or a function; found %s", Py_TYPE(what)->tp_name);
     return nullptr;
-  } else if ((flags & CO_COROUTINE) != 0) {
-    coroutine = object::take(PyObject_Vectorcall(what, args, static_cast<std::size_t>(count), nullptr));
-    if (!coroutine) {
-      return nullptr;
-    }
   }
-  if (coroutine) {
-    return make_frame<coroutine_frame>(std::move(coroutine), std::move(context));
+  if ((flags & CO_COROUTINE) != 0) {
+    object coroutine = object::take(PyObject_Vectorcall(what, args, static_cast<std::size_t>(count), nullptr));
+    return coroutine ? make_frame<coroutine_frame>(std::move(coroutine), std::move(context)) : nullptr;
   }
   if (!can_switch_thread_state) {
     PyErr_Format(PyExc_NotImplementedError,

@@ -13,6 +13,7 @@
 
 #include "function_tasklet.hpp"
 #include "python_tasklet.hpp"
+#include "run.hpp"
 
 namespace martlet::python {
 namespace {
@@ -130,6 +131,9 @@ PyObject* raise_what_was_caught(module_state& state) {
 PyObject* block(wait& what, const char* call, const char* instead) {
   if (tasklet_frame* self = current_tasklet(); self != nullptr) {
     if (self->body_ == body::function) {
+      if (refuse_child_of_fork(*self, call)) {
+        return nullptr;
+      }
       return block_function(static_cast<function_frame&>(*self), what);
     }
     PyErr_Format(what.state().misuse,

@@ -1,7 +1,11 @@
 """What cannot work is refused with a sentence that says what to write instead."""
 
 import asyncio
+import gc
 import re
+import subprocess
+import sys
+import textwrap
 import threading
 
 import martlet
@@ -185,3 +189,131 @@ def test_a_spawn_after_the_end_of_the_run_is_refused():
     go.set()
     late.join()
     assert len(seen) == 1
+
+
+def test_a_coroutine_is_one_tasklet():
+    async def child():
+        await martlet.asleep(0)
+        return 42
+
+    async def main():
+        coroutine = child()
+        once = martlet.spawn(coroutine)
+        refused(lambda: martlet.spawn(coroutine), "is a tasklet already")
+        assert await once == 42
+        refused(lambda: martlet.spawn(coroutine), "has begun already")
+        begun = child()
+        begun.close()
+        refused(lambda: martlet.spawn(begun), "has begun already")
+
+    martlet.run(main)
+
+
+def test_a_destructor_may_wait_in_a_function_and_is_told_in_a_coroutine():
+    told = []
+
+    class Thing:
+        def __init__(self, values):
+            self.values = values
+            self.me = self
+
+        def __del__(self):
+            try:
+                told.append(self.values.receive())
+            except martlet.Misuse as error:
+                told.append(str(error))
+
+    def main_blocking():
+        values = martlet.channel()
+        martlet.spawn(values.send, 5)
+        Thing(values)
+        gc.collect()
+
+    async def main():
+        Thing(martlet.channel())
+        gc.collect()
+
+    martlet.run(main_blocking)
+    martlet.run(main)
+    assert told[0] == 5 and "await channel.areceive()" in told[1]
+
+
+def in_a_process(body):
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(body)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    return done.stdout
+
+
+def test_the_child_of_a_fork_is_told_that_nobody_runs_its_tasklets():
+    assert in_a_process(
+        """
+        import os, martlet
+
+        def in_child(wait):
+            try:
+                wait()
+            except martlet.Misuse as error:
+                print("child of a fork" in str(error), flush=True)
+            os._exit(7)
+
+        def main():
+            values = martlet.channel()
+            other = martlet.spawn(values.receive)
+            martlet.yield_()
+            child = os.fork()
+            if child == 0:
+                in_child(lambda: martlet.sleep(0.01))
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+            child = os.fork()
+            if child == 0:
+                in_child(lambda: martlet.spawn(print))
+            os.waitpid(child, 0)
+            values.send("the parent goes on")
+            print(other.join(), flush=True)
+
+        async def amain():
+            child = os.fork()
+            if child == 0:
+                try:
+                    await martlet.asleep(0.01)
+                except martlet.Misuse as error:
+                    print("child of a fork" in str(error), flush=True)
+                os._exit(0)
+            os.waitpid(child, 0)
+
+        martlet.run(main, workers=1)
+        martlet.run(amain, workers=1)
+        child = os.fork()  # outside of any run
+        if child == 0:
+            print(martlet.run(lambda: martlet.sleep(0.001) or "a run of its own"), flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+        """
+    ) == "True\n7\nTrue\nthe parent goes on\nTrue\na run of its own\n"
+
+
+def test_the_interpreter_ends_with_parked_tasklets():
+    assert in_a_process(
+        """
+        import threading, time, martlet
+
+        def park():
+            martlet.channel().receive()
+
+        async def apark():
+            await martlet.channel().areceive()
+
+        async def main():
+            for _ in range(10):
+                martlet.spawn(park)
+                martlet.spawn(apark)
+            started.set()
+            await martlet.channel().areceive()
+
+        started = threading.Event()
+        threading.Thread(target=martlet.run, args=(main,), daemon=True).start()
+        started.wait()
+        time.sleep(0.01)
+        print("ends")
+        """
+    ) == "ends\n"

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import queue
+import sys
 import threading
 import time
 import types
@@ -22,11 +23,9 @@ class InTasklets:
 
     doubles = {
         "start_new_thread": lambda function, args: martlet.spawn(function, *args),
-        "_wait": lambda: martlet.sleep(0.01),
-        "time": types.SimpleNamespace(sleep=martlet.sleep, monotonic=time.monotonic),
         "threading": types.SimpleNamespace(**vars(threading) | {"get_ident": lambda: id(martlet.current())}),
         "threading_helper": types.SimpleNamespace(
-            threading_setup=lambda: (), threading_cleanup=lambda *_: None, wait_threads_exit=contextlib.nullcontext
+            threading_setup=tuple, threading_cleanup=lambda: None, wait_threads_exit=contextlib.nullcontext
         ),
     }
 
@@ -40,7 +39,8 @@ class InTasklets:
         def run(self, *args):
             if martlet.current() is not None:  # called by another test
                 return test(self, *args)
-            with unittest.mock.patch.multiple(lock_tests, **InTasklets.doubles):
+            sleep = unittest.mock.patch.object(time, "sleep", martlet.sleep)
+            with sleep, unittest.mock.patch.multiple(lock_tests, **InTasklets.doubles):
                 martlet.run(test, self, *args)
 
         return run
@@ -89,4 +89,36 @@ class PriorityQueueOnThreads(Queues, test_queue.PriorityQueueTest, unittest.Test
 
 
 class FailingQueueOnThreads(Queues, test_queue.FailingQueueTest, unittest.TestCase):
+    pass
+
+
+# ---- executors
+
+if sys.version_info < (3, 12):
+    from test import test_concurrent_futures as base
+    from test.test_concurrent_futures import AsCompletedTests, ExecutorTest, WaitTests
+else:
+    from test.test_concurrent_futures import util as base
+    from test.test_concurrent_futures.executor import ExecutorTest
+    from test.test_concurrent_futures.test_as_completed import AsCompletedTests
+    from test.test_concurrent_futures.test_wait import WaitTests
+
+
+class Executors(base.ExecutorMixin):
+    executor_type = martlet.Executor
+
+    def create_event(self):
+        return threading.Event()
+
+
+class ExecutorOnThreads(Executors, ExecutorTest, base.BaseTestCase):
+    # says what ThreadPoolExecutor's sentence says
+    test_max_workers_negative = None
+
+
+class WaitOnThreads(Executors, WaitTests, base.BaseTestCase):
+    pass
+
+
+class AsCompletedOnThreads(Executors, AsCompletedTests, base.BaseTestCase):
     pass
