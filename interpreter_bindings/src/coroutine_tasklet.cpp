@@ -35,6 +35,7 @@ void coroutine_frame::resume(void* frame) {
   auto& self = *static_cast<coroutine_frame*>(static_cast<tasklet_frame*>(frame));
   detail::host& here = *self.record_.at();
   self.run_->attach(here);
+  self.record_.is_pinned_ = self.stays_;
   PyTypeObject* const operations = self.run_->state().operation_type;
   PyObject* result = nullptr;
   PySendResult sent = self.send(&result);

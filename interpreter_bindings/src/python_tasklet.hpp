@@ -41,6 +41,7 @@ struct tasklet_frame {
   void (*destroy_)(void*) = nullptr;  // never called: the handle destroys it
   detail::tasklet record_;
   body body_;
+  bool stays_ = false;                             // on the thread that begins it
   detail::wait_list joiners_;                      // under the record's lock
   end_callback* callbacks_ = nullptr;              // under the record's lock too; the oldest first
   base::atomic<unsigned> scopes_that_stop_it_{0};  // its own scopes in which a child failed

@@ -259,7 +259,7 @@ PyObject* run::execute(PyObject* what, PyObject* const* args, Py_ssize_t count) 
   }
   handle<void> end(closer_->result());  // frees it
   lent_thread_ = std::this_thread::get_id();
-  main_handle_ = object::take(spawn_in(*this, *root_, nullptr, what, args, count, nullptr, true));
+  main_handle_ = object::take(spawn_in(*this, *root_, nullptr, what, args, count, {}, true));
   if (!main_handle_) {
     closer_->give_up();
     Py_BEGIN_ALLOW_THREADS pool_.reset();
@@ -487,18 +487,18 @@ PyObject* run_function(PyObject* module, PyObject* const* given, Py_ssize_t coun
 
 PyObject* spawn_function(PyObject* module, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
   module_state& state = state_of(module);
-  PyObject* name = nullptr;
-  if (!read_spawn(count, given, keywords, name)) {
+  spawn_options how;
+  if (!read_spawn(count, given, keywords, how)) {
     return nullptr;
   }
   if (tasklet_frame* self = current_tasklet(); self != nullptr) {
     run& all = *self->run_;  // which outlives it
     return refuse_child_of_fork(*self, "spawn()")
                ? nullptr
-               : spawn_in(all, all.root(), nullptr, given[0], given + 1, count - 1, name);
+               : spawn_in(all, all.root(), nullptr, given[0], given + 1, count - 1, how);
   }
   const std::shared_ptr<run> all = run_for_spawn(state);
-  return all == nullptr ? nullptr : spawn_in(*all, all->root(), nullptr, given[0], given + 1, count - 1, name);
+  return all == nullptr ? nullptr : spawn_in(*all, all->root(), nullptr, given[0], given + 1, count - 1, how);
 }
 
 // What `python -m martlet.info` tells of the native part.
@@ -604,24 +604,29 @@ std::shared_ptr<run> run_for_spawn(module_state& state) {
   return all;
 }
 
-bool read_spawn(Py_ssize_t count, PyObject* const* given, PyObject* keywords, PyObject*& name) {
-  if (keywords != nullptr) {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(keywords); ++i) {
-      if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keywords, i), "name") != 0) {
-        PyErr_Format(PyExc_TypeError,
-                     "spawn() has no argument '%U'; what the tasklet needs is given by position, or with "
-                     "functools.partial",
-                     PyTuple_GET_ITEM(keywords, i));
+bool read_spawn(Py_ssize_t count, PyObject* const* given, PyObject* keywords, spawn_options& how) {
+  const Py_ssize_t named = keywords == nullptr ? 0 : PyTuple_GET_SIZE(keywords);
+  for (Py_ssize_t i = 0; i < named; ++i) {
+    PyObject* keyword = PyTuple_GET_ITEM(keywords, i);
+    PyObject* value = given[count + i];
+    if (PyUnicode_CompareWithASCIIString(keyword, "name") == 0) {
+      how.name = value == Py_None ? nullptr : value;
+    } else if (PyUnicode_CompareWithASCIIString(keyword, "pin") == 0) {
+      const int answer = PyObject_IsTrue(value);
+      if (answer < 0) {
         return false;
       }
-      name = given[count + i];
+      how.is_pinned = answer != 0;
+    } else {
+      PyErr_Format(PyExc_TypeError,
+                   "spawn() has no argument '%U'; what the tasklet needs is given by position, or with "
+                   "functools.partial",
+                   keyword);
+      return false;
     }
   }
-  if (name == Py_None) {
-    name = nullptr;
-  }
-  if (name != nullptr && !PyUnicode_Check(name)) {
-    PyErr_Format(PyExc_TypeError, "spawn(): a name is a str; found %s", Py_TYPE(name)->tp_name);
+  if (how.name != nullptr && !PyUnicode_Check(how.name)) {
+    PyErr_Format(PyExc_TypeError, "spawn(): a name is a str; found %s", Py_TYPE(how.name)->tp_name);
     return false;
   }
   if (count == 0) {
@@ -642,10 +647,11 @@ PyMethodDef run_functions[] = {
      "Throws    what main raised; KeyboardInterrupt when Ctrl-C was pressed; Misuse inside a tasklet."},
     {"spawn", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(spawn_function)),
      METH_FASTCALL | METH_KEYWORDS,
-     "spawn($module, what, /, *args, name=None)\n--\n\n"
+     "spawn($module, what, /, *args, name=None, pin=False)\n--\n\n"
      "Starts a tasklet.\n\n"
-     "Takes     a coroutine or a coroutine function, which may change its thread at every await; or a plain function,\n"
-     "          which may block anywhere and stays on the thread that started it. Context variables are copied.\n"
+     "Takes     a coroutine or a coroutine function, which may change its thread at every await, unless it is pinned to the\n"
+     "          one that begins it; or a plain function, which may block anywhere and stays on the thread that begins it.\n"
+     "          Context variables are copied.\n"
      "Returns   its handle, which may be dropped; an error that nobody joins is then reported by sys.unraisablehook.\n"
      "Throws    Misuse when nothing runs tasklets.\n"
      "Suspends  never."},

@@ -146,12 +146,18 @@ class run : public std::enable_shared_from_this<run> {
   object reason_;
 };
 
+/// What a spawn may say beside what it starts.
+struct spawn_options {
+  PyObject* name = nullptr;
+  bool is_pinned = false;  // a coroutine stays on the thread that begins it, as a function does anyway
+};
+
 /// Makes `what` a tasklet of `all` in `owner`, and enters it.
 ///
-/// Takes     a coroutine, a coroutine function or a plain function with its arguments; name and scope may be null.
+/// Takes     a coroutine, a coroutine function or a plain function with its arguments; the scope may be null.
 /// Returns   a new reference to its handle, null with an exception set.
 PyObject* spawn_in(run& all, family& owner, PyObject* scope, PyObject* what, PyObject* const* args, Py_ssize_t count,
-                   PyObject* name, bool is_main = false);
+                   spawn_options how, bool is_main = false);
 
 /// Enters a run among those that are under way, and takes it out again.
 ///
@@ -180,9 +186,9 @@ bool refuse_child_of_fork(const tasklet_frame& who, const char* call);
 /// Finds the run that a spawn on this thread goes to; null with an exception set when there is none.
 std::shared_ptr<run> run_for_spawn(module_state& state);
 
-/// Splits `spawn(what, *args, name=None)`.
+/// Splits `spawn(what, *args, name=None, pin=False)`.
 ///
 /// Returns   false with an exception set.
-bool read_spawn(Py_ssize_t count, PyObject* const* given, PyObject* keywords, PyObject*& name);
+bool read_spawn(Py_ssize_t count, PyObject* const* given, PyObject* keywords, spawn_options& how);
 
 }  // namespace martlet::python

@@ -215,8 +215,8 @@ PyObject* exit_awaitable(PyObject* object, PyObject* const* given, Py_ssize_t co
 
 PyObject* spawn(PyObject* object, PyTypeObject*, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
   scope_object* self = as_scope(object);
-  PyObject* name = nullptr;
-  if (!read_spawn(count, given, keywords, name)) {
+  spawn_options how;
+  if (!read_spawn(count, given, keywords, how)) {
     return nullptr;
   }
   if (self->now.load(base::acquire) != stage::inside) {
@@ -227,7 +227,7 @@ PyObject* spawn(PyObject* object, PyTypeObject*, PyObject* const* given, Py_ssiz
   if (refuse_beside_simulation(*self->state, "spawn()")) {
     return nullptr;
   }
-  return spawn_in(*self->all, *self->children, object, given[0], given + 1, count - 1, name);
+  return spawn_in(*self->all, *self->children, object, given[0], given + 1, count - 1, how);
 }
 
 PyObject* cancel(PyObject* object, PyObject*) {
@@ -294,7 +294,7 @@ PyCFunction as_method(Function* function) noexcept {
 
 PyMethodDef methods[] = {
     {"spawn", as_method(spawn), METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
-     "spawn($self, what, /, *args, name=None)\n--\n\n"
+     "spawn($self, what, /, *args, name=None, pin=False)\n--\n\n"
      "Starts a tasklet that the scope owns. As martlet.spawn, but its failure is the scope's."},
     {"cancel", cancel, METH_NOARGS,
      "cancel($self, /)\n--\n\nAsks all tasklets of the scope to stop, those that come later too. Suspends never."},

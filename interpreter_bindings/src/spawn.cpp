@@ -138,7 +138,7 @@ void free_unstarted(tasklet_frame* frame) noexcept {
 }  // namespace
 
 PyObject* spawn_in(run& all, family& owner, PyObject* scope, PyObject* what, PyObject* const* args, Py_ssize_t count,
-                   PyObject* name, bool is_main) {
+                   spawn_options how, bool is_main) {
   module_state& state = all.state();
   object context = object::take(PyContext_CopyCurrent());
   if (!context) {
@@ -153,7 +153,7 @@ PyObject* spawn_in(run& all, family& owner, PyObject* scope, PyObject* what, PyO
   if (frame == nullptr) {
     return nullptr;
   }
-  handle_object* self = make_handle(state, *frame, what, name);
+  handle_object* self = make_handle(state, *frame, what, how.name);
   if (self == nullptr) {
     free_unstarted(frame);
     return nullptr;
@@ -168,6 +168,7 @@ PyObject* spawn_in(run& all, family& owner, PyObject* scope, PyObject* what, PyO
   self->owner = Py_XNewRef(scope);
   self->is_explored = all.is_explored();
   frame->run_ = &all;
+  frame->stays_ = how.is_pinned;
   frame->self_ = reinterpret_cast<handle_object*>(handle.new_reference());
   owner.adopt(*frame);
   detail::enter(all.queue(), nullptr, &frame->record_, all.is_simulated() ? site_of(self) : site());

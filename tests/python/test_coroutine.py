@@ -231,3 +231,20 @@ def test_what_a_destructor_makes_ready_is_shared_with_workers_that_sleep():
 
     first = threading.Lock()
     assert martlet.run(main, workers=2) == [True, True]
+
+
+def test_a_pinned_coroutine_stays_on_the_thread_that_begins_it():
+    async def stays():
+        seen = set()
+        for _ in range(200):
+            spin(500)
+            await martlet.ayield()
+            seen.add(threading.get_ident())
+        return len(seen)
+
+    async def main():
+        async with martlet.scope() as inside:
+            children = [martlet.spawn(stays, pin=True), inside.spawn(stays, pin=True), martlet.spawn(stays(), pin=1)]
+        return [await one for one in children]
+
+    assert martlet.run(main, workers=4) == [1, 1, 1]
