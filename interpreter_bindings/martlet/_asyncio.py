@@ -1,6 +1,7 @@
 """martlet's operations and handles, awaited in coroutines of asyncio's."""
 
 import asyncio
+from functools import partial
 
 from martlet._martlet import Event, Misuse, handle, spawn
 from martlet._martlet import guest as _guest
@@ -13,25 +14,35 @@ def wait_in_loop(what):
     """
     loop = asyncio.get_running_loop()
     future = loop.create_future()
-    is_joined = isinstance(what, handle)
-    tasklet = what if is_joined else spawn(_await, what, name="martlet in asyncio")
+    operation = None if isinstance(what, handle) else what
+    tasklet = what if operation is None else spawn(_await, what, name="martlet in asyncio")
 
     def tell(ended):
         if asyncio._get_running_loop() is loop:
-            loop.call_soon(_settle, future, ended)
+            loop.call_soon(_settle, future, ended, operation)
             return
         try:
-            loop.call_soon_threadsafe(_settle, future, ended)
+            loop.call_soon_threadsafe(_settle, future, ended, operation)
         except RuntimeError:
             pass  # the loop was closed, and nobody waits any more
 
     def stop(future):
-        if future.cancelled() and not is_joined:
+        if future.cancelled() and operation is not None:
             tasklet.cancel()
 
     tasklet.add_done_callback(tell)
     future.add_done_callback(stop)
-    return future.__await__()
+    return _delivered(future, operation)
+
+
+def _delivered(future, operation):
+    """Gives the future's result; what an operation took is given back when the task is cancelled in that very moment."""
+    try:
+        return (yield from future)
+    except BaseException:
+        if operation is not None and future.done() and not future.cancelled() and future.exception() is None:
+            operation._undo(future.result())
+        raise
 
 
 def over(result):
@@ -50,15 +61,44 @@ async def _await(operation):
     return await operation
 
 
-def _settle(future, ended):
+def _settle(future, ended, operation):
     try:
         result = ended.result()
+    except StopIteration as error:  # which a future refuses
+        if not future.done():
+            wrapped = RuntimeError("a tasklet raised StopIteration")
+            wrapped.__cause__ = error
+            future.set_exception(wrapped)
     except BaseException as error:
         if not future.done():
             future.set_exception(error)
     else:
         if not future.done():
             future.set_result(result)
+        elif operation is not None:
+            operation._undo(result)  # whoever wanted it has been cancelled
+
+
+def send_later(what):
+    """Sends a value that was received for nobody: takes (channel, value)."""
+    channel, value = what
+    spawn(_send, channel, value, name="martlet in asyncio")
+
+
+async def _send(channel, value):
+    await channel.asend(value)
+
+
+def cancel_future(future):
+    """Cancels a future of asyncio's, from whatever thread."""
+    loop = future.get_loop()
+    if asyncio._get_running_loop() is loop:
+        future.cancel()
+        return
+    try:
+        loop.call_soon_threadsafe(future.cancel)
+    except RuntimeError:
+        pass  # it was closed
 
 
 def wait_for_future(future):
@@ -103,14 +143,18 @@ class guest(_guest):
 
     async def __aexit__(self, *raised):
         self.cancel()
+        cancelled = None
         while left := self.tasklets():
             ended = self._loop.create_future()
-            left[0].add_done_callback(lambda _: self._loop.call_soon_threadsafe(_note, ended))
-            await ended
+            left[0].add_done_callback(partial(self._note, ended))
+            try:
+                await ended
+            except asyncio.CancelledError as error:
+                cancelled = error  # heard when the tasklets have ended: the guest cannot be left before
         self._loop.remove_reader(self.fileno())
         self.close()
+        if cancelled is not None:
+            raise cancelled
 
-
-def _note(ended):
-    if not ended.done():
-        ended.set_result(None)
+    def _note(self, ended, _):
+        self._loop.call_soon_threadsafe(lambda: ended.done() or ended.set_result(None))

@@ -94,7 +94,7 @@ class Barrier:
                 raise BrokenBarrierError
             number = heappop(phase.free)
             if not phase.free:
-                self._end(phase)
+                self._end(phase, number)
                 return number
             try:
                 came = await self._changed._wait_for(
@@ -112,11 +112,12 @@ class Barrier:
         finally:
             self._changed.release()
 
-    def _end(self, phase):
+    def _end(self, phase, number):
         try:
             if self._action is not None:
                 self._action()
         except BaseException:
+            heappush(phase.free, number)
             self._break(phase)
             raise
         phase.is_over = True

@@ -3,13 +3,16 @@
 import atexit
 import threading
 import weakref
+from _thread import RLock as ThreadRLock
+from _thread import allocate_lock
 from collections import deque
 from concurrent import futures
 from functools import partial
 from inspect import iscoroutinefunction
 
 from martlet._condition import Condition
-from martlet._martlet import Event, ablocking, channel, current, now, run, scope
+from martlet._map import Results
+from martlet._martlet import Event, ablocking, current, now, run, scope
 
 
 class Future(futures.Future):
@@ -23,7 +26,7 @@ class Future(futures.Future):
     def __init__(self):
         super().__init__()
         # The lock is a thread's: it is held for moments, and a coroutine has to tell its result too.
-        self._condition = Condition(threading.RLock())
+        self._condition = Condition(ThreadRLock())
 
     def __await__(self):
         return self._when_done().__await__()
@@ -54,20 +57,28 @@ class _Call:
         self.keywords = keywords
 
     def run(self):
-        if self.future.set_running_or_notify_cancel():
-            try:
-                self.future.set_result(self.function(*self.args, **self.keywords))
-            except BaseException as error:
-                self._fail(error)
-        self.executor._ended(self)
+        try:
+            if self.future.set_running_or_notify_cancel():
+                try:
+                    result = self.function(*self.args, **self.keywords)
+                except BaseException as error:
+                    self._fail(error)
+                else:
+                    self.future.set_result(result)
+        finally:
+            self.executor._ended(self)
 
     async def arun(self):
-        if self.future.set_running_or_notify_cancel():
-            try:
-                self.future.set_result(await self.function(*self.args, **self.keywords))
-            except BaseException as error:
-                self._fail(error)
-        self.executor._ended(self)
+        try:
+            if self.future.set_running_or_notify_cancel():
+                try:
+                    result = await self.function(*self.args, **self.keywords)
+                except BaseException as error:
+                    self._fail(error)
+                else:
+                    self.future.set_result(result)
+        finally:
+            self.executor._ended(self)
 
     def _fail(self, error):
         self.future.set_exception(error)
@@ -90,7 +101,7 @@ class Executor(futures.Executor):
         if max_workers is not None and max_workers <= 0:
             raise ValueError(f"Executor(): max_workers is how many calls run at a time, 1 or more; found {max_workers}")
         self._most = max_workers
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._busy = 0  # under the lock, as all below
         self._waiting = deque()  # for one of `most` to end
         self._calls = set()  # that have not ended
@@ -120,7 +131,13 @@ class Executor(futures.Executor):
                 self._waiting.append(call)
                 return future
             self._busy += 1
-        self._start(call)
+        try:
+            self._start(call)
+        except BaseException:  # the run has ended
+            with self._lock:
+                self._calls.discard(call)
+                self._busy -= 1
+            raise
         return future
 
     def map(self, fn, *iterables, timeout=None, chunksize=1):
@@ -131,10 +148,11 @@ class Executor(futures.Executor):
         """
         due = None if timeout is None else now() + timeout
         if self._most is not None:
-            return _results(deque(self.submit(fn, *args) for args in zip(*iterables)), due)
+            return Results(deque(self.submit(fn, *args) for args in zip(*iterables)), lambda one: one.result(_left(due)))
         with self._lock:
             self._require_open("map()")
-            return _results(deque(map(partial(self._inside.spawn, fn), *iterables)), due)
+        calls = deque(map(partial(self._inside.spawn, fn), *iterables))
+        return Results(calls, lambda one: one.join(_left(due)))
 
     def shutdown(self, wait=True, *, cancel_futures=False):
         """Ends it: nothing can be submitted any more, what was is carried out.
@@ -142,6 +160,8 @@ class Executor(futures.Executor):
         Takes     whether to wait for that; whether to give up what has not begun.
         Suspends  the tasklet or the thread, when it waits. In a coroutine write 'async with executor', or 'await executor.ashutdown()'.
         """
+        if wait and self._thread is threading.current_thread():
+            raise RuntimeError("shutdown(): one of its own calls cannot wait for the executor's end")
         self._close(cancel_futures)
         if wait and self._thread is not None:
             self._thread.join()
@@ -151,10 +171,14 @@ class Executor(futures.Executor):
     async def ashutdown(self, *, cancel_futures=False):
         """The awaitable twin of shutdown, which waits."""
         self._close(cancel_futures)
-        if self._thread is not None:
-            await ablocking(self._thread.join)
-        else:
+        if self._thread is None:
             await self._inside.__aexit__(None, None, None)
+        elif current() is None:  # asyncio's, and this executor's run may be where a tasklet would be spawned
+            import asyncio
+
+            await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+        else:
+            await ablocking(self._thread.join)
 
     async def __aenter__(self):
         return self
@@ -171,13 +195,17 @@ class Executor(futures.Executor):
         self._inside.spawn(call.arun if iscoroutinefunction(call.function) else call.run, name=name)
 
     def _ended(self, call):
-        with self._lock:
-            self._calls.remove(call)
-            if not self._waiting:
-                self._busy -= 1
-                return
-            call = self._waiting.popleft()
-        self._start(call)
+        while True:
+            with self._lock:
+                self._calls.remove(call)
+                if not self._waiting:
+                    self._busy -= 1
+                    return
+                call = self._waiting.popleft()
+            try:
+                return self._start(call)
+            except RuntimeError:  # the run has ended
+                call.future.cancel()
 
     def _close(self, cancel_futures):
         with self._lock:
@@ -190,15 +218,8 @@ class Executor(futures.Executor):
             self._stop.set()
 
 
-def _results(pending, due):
-    """Gives the results of futures, or of tasklets by their handles."""
-    join = (lambda one, left: one.result(left)) if pending and isinstance(pending[0], Future) else (lambda one, left: one.join(left))
-    try:
-        while pending:
-            yield join(pending.popleft(), None if due is None else max(0.0, due - now()))
-    finally:
-        for one in pending:
-            one.cancel()
+def _left(due):
+    return None if due is None else max(0.0, due - now())
 
 
 # ---- executors outside of any run
@@ -206,17 +227,43 @@ def _results(pending, due):
 _with_threads = weakref.WeakSet()
 
 
+class _Opening:
+    """What a thread hands over when it has begun. The lock is a thread's, held for moments also where a loop runs."""
+
+    def __init__(self):
+        self._lock = allocate_lock()
+        self._lock.acquire()
+        self._inside = self._error = None
+
+    def tell(self, inside=None, error=None):
+        self._inside, self._error = inside, error
+        self._lock.release()
+
+    def wait(self):
+        self._lock.acquire()
+        if self._error is not None:
+            raise self._error
+        return self._inside
+
+
 def _begin_run():
     """Returns a thread with a run, a scope of that run, and the event that ends it."""
-    opened, stop = channel(1), Event()
-    thread = threading.Thread(target=run, args=(_stay, opened, stop), name="martlet.Executor", daemon=True)
+    opening, stop = _Opening(), Event()
+    thread = threading.Thread(target=_run, args=(opening, stop), name="martlet.Executor", daemon=True)
     thread.start()
-    return thread, opened.receive(), stop
+    return thread, opening.wait(), stop
 
 
-async def _stay(opened, stop):
+def _run(opening, stop):
+    try:
+        run(_stay, opening, stop)
+    except ValueError as error:  # the environment asks for a number of workers that is none
+        opening.tell(error=error)
+
+
+async def _stay(opening, stop):
     inside = scope()._open()
-    await opened.asend(inside)
+    opening.tell(inside)
     await stop.await_()
     await inside.__aexit__(None, None, None)
 

@@ -14,12 +14,13 @@ def map(function, *iterables, limit=None):
               given up, so are the calls that are still under way: they are cancelled.
     Throws    Misuse in a coroutine when it is iterated over: write 'async for result in martlet.amap(...)'.
     """
-    return _results(*_begin(function, iterables, limit))
+    pending, calls = _begin(function, iterables, limit)
+    return Results(pending, lambda call: call.join(), calls)
 
 
 def amap(function, *iterables, limit=None):
     """The twin of map for coroutines: an asynchronous iterator."""
-    return _aresults(*_begin(function, iterables, limit))
+    return AsyncResults(*_begin(function, iterables, limit))
 
 
 def _begin(function, iterables, limit):
@@ -29,23 +30,65 @@ def _begin(function, iterables, limit):
     return deque(islice(calls, limit)), calls
 
 
-def _results(pending, calls):
-    try:
-        while pending:
-            result = pending.popleft().join()
-            pending.extend(islice(calls, 1))
-            yield result
-    finally:
-        for call in pending:
-            call.cancel()
+class Results:
+    """An iterator over the results of calls that are under way; those whose turn has not come when it goes are cancelled.
+
+    Takes     the calls, a deque; how to get one's result; an iterator that begins further ones.
+    """
+
+    def __init__(self, pending, join, calls=()):
+        self._pending = pending
+        self._join = join
+        self._calls = iter(calls)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if not self._pending:
+            raise StopIteration
+        try:
+            result = self._join(self._pending[0])
+        except BaseException:
+            self.close()
+            raise
+        self._pending.popleft()
+        self._pending.extend(islice(self._calls, 1))
+        return result
+
+    def close(self):
+        """Gives up what is left."""
+        while self._pending:
+            self._pending.popleft().cancel()
+
+    __del__ = close
 
 
-async def _aresults(pending, calls):
-    try:
-        while pending:
-            result = await pending.popleft()
-            pending.extend(islice(calls, 1))
-            yield result
-    finally:
-        for call in pending:
-            call.cancel()
+class AsyncResults:
+    """The same for coroutines, over handles."""
+
+    def __init__(self, pending, calls):
+        self._pending = pending
+        self._calls = calls
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if not self._pending:
+            raise StopAsyncIteration
+        try:
+            result = await self._pending[0]
+        except BaseException:
+            self.close()
+            raise
+        self._pending.popleft()
+        self._pending.extend(islice(self._calls, 1))
+        return result
+
+    def close(self):
+        """Gives up what is left."""
+        while self._pending:
+            self._pending.popleft().cancel()
+
+    __del__ = close

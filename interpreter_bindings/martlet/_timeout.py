@@ -18,12 +18,18 @@ class timeout:
     __module__ = "martlet"
 
     def __init__(self, seconds):
-        self._seconds = seconds
+        self._seconds = None if seconds is None else float(seconds)
         self._inside = scope()
 
     def __enter__(self):
         self._require_tasklet()
-        self._inside.__enter__()
+        try:
+            self._inside.__enter__()
+        except Misuse:
+            raise Misuse(
+                "the end of a 'with martlet.timeout()' blocks, and a coroutine would hold up the worker: write "
+                "'async with martlet.timeout()', once"
+            ) from None
         self._set_alarm()
 
     def __exit__(self, kind, error, traceback):

@@ -3,15 +3,18 @@
     import martlet.patch
     import http.client, urllib.request      # and libraries over them, and over socket, ssl and threading
 
-What is changed, in the whole process: `socket.socket` and what makes one, `socket.getaddrinfo`, TLS sockets, `select.select`, the
-selectors, `time.sleep`, `subprocess.Popen.wait` and `communicate`; in `threading` the locks, `local`, and `Thread`, which a tasklet
-starts as another tasklet. In a function tasklet they wait as martlet's own operations do, and can be cancelled; on a plain thread they
-do what they always did; in a coroutine, which they would block, they raise Misuse. Code that took a name from one of these modules
-before (`from time import sleep`) keeps the old one.
+What is changed, in the whole process: `socket.socket` and what makes one, `socket.getaddrinfo`, TLS sockets, `select.select`,
+`selectors.SelectSelector` and `PollSelector`, `time.sleep`, `subprocess.Popen.wait` and `communicate`, `queue.SimpleQueue`; in `threading`
+the locks, `local`, `Timer`, and `Thread`, which a tasklet starts as another tasklet. In a function tasklet they block the tasklet only; on
+a plain thread they do what they always did; in a coroutine, which they would block, they raise Misuse, unless nothing has to be waited
+for. Sockets, sleeps and locks can be cancelled; the resolver, `select`, selectors and processes, which are given to a thread for as
+long as they take, cannot. Code that took a name from one of these modules before (`from time import sleep`) keeps the old one.
 
-Not changed: files and pipes, C libraries with sockets of their own, asyncio. Use martlet.blocking for those.
+Not changed: files and pipes, C libraries with sockets of their own, asyncio (`asyncio.run` in a tasklet holds up its worker), and
+`multiprocessing`, whose forked children cannot use the tasklets of their parent. Use martlet.blocking for those.
 """
 
+import queue
 import select
 import selectors
 import socket
@@ -21,7 +24,7 @@ import threading
 import time
 
 import martlet
-from martlet._martlet import readiness
+from martlet._martlet import _let_loops_block, readiness
 
 _select = select.select
 _poll = select.poll
@@ -41,7 +44,6 @@ class Socket(socket.socket):
     """A socket.socket whose descriptor never blocks: its time limit is kept here."""
 
     _limit = None
-    _readiness = None
 
     def __init__(self, family=-1, type=-1, proto=-1, fileno=None):
         super().__init__(family, type, proto, fileno)
@@ -106,10 +108,10 @@ class Socket(socket.socket):
             raise OSError(error, socket.os.strerror(error))
 
     def connect_ex(self, address):
-        return self._begin_connect(address)
-
-    def close(self):
-        super().close()
+        try:
+            return self._begin_connect(address)
+        except TimeoutError:
+            return socket.errno.EAGAIN
 
     def detach(self):
         self._forget()
@@ -121,15 +123,22 @@ class Socket(socket.socket):
         super()._real_close(*args)
 
     def _forget(self):
-        if self._readiness is not None:
-            self._readiness.close()
-            self._readiness = None
+        mine = self.__dict__.pop("_readiness", None)
+        if mine is not None:
+            mine.close()
 
     def _begin_connect(self, address):
-        error = super().connect_ex(address)
-        if error not in _under_way or self._limit == 0:
+        error, due = super().connect_ex(address), self._due()
+        if self._limit == 0:
             return error
-        self._wait_until(True, self._due())
+        while error == socket.errno.EAGAIN:  # the queue of a Unix socket is full, and no event tells when it is not
+            if due is not None and due <= martlet.now():
+                raise TimeoutError("timed out")
+            time.sleep(0.005)
+            error = super().connect_ex(address)
+        if error not in _under_way:
+            return error
+        self._wait_until(True, due)
         return self.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
     def _due(self):
@@ -163,15 +172,14 @@ class Socket(socket.socket):
                 poll.register(self.fileno(), select.POLLOUT if write else select.POLLIN)
                 came = poll.poll(None if left is None else left * 1000)
             else:
-                if self._readiness is None:
-                    self._readiness = readiness(self.fileno())
-                came = self._readiness.wait(write, left)
+                mine = self.__dict__.get("_readiness") or self.__dict__.setdefault("_readiness", readiness(self.fileno()))
+                came = mine.wait(write, left)
             if came:
                 return
         raise TimeoutError("timed out")
 
 
-_under_way = (socket.errno.EINPROGRESS, socket.errno.EALREADY, socket.errno.EWOULDBLOCK)
+_under_way = (socket.errno.EINPROGRESS, socket.errno.EALREADY)
 
 
 class SSLSocket(ssl.SSLSocket, Socket):
@@ -261,6 +269,9 @@ class Thread(_Thread):
             self._tasklet.join(timeout)
         except martlet.DeadlinePassed:
             pass
+        except martlet.Cancelled:
+            if not self._tasklet.done():
+                raise  # the caller is to stop, not the thread
 
     def is_alive(self):
         return super().is_alive() if self._tasklet is None else not self._tasklet.done()
@@ -276,6 +287,17 @@ class _Adopted(Thread):
     def __init__(self, handle):
         super().__init__(name=handle.name, daemon=True)
         self._tasklet = handle
+
+
+# As the original, over that class.
+Timer = type("Timer", (Thread,), {name: vars(threading.Timer)[name] for name in ("__doc__", "__init__", "cancel", "run")})
+
+
+class SimpleQueue(martlet.Queue):
+    """A queue.SimpleQueue that is a martlet.Queue."""
+
+    def __init__(self):
+        super().__init__()
 
 
 def current_thread():
@@ -299,7 +321,7 @@ def _apply():
     socket.getaddrinfo = _given_to_a_thread(_getaddrinfo)
     ssl.SSLContext.sslsocket_class = SSLSocket
     select.select = _given_to_a_thread(_select)
-    for kind in (selectors.SelectSelector, selectors.PollSelector, selectors.EpollSelector):
+    for kind in (selectors.SelectSelector, selectors.PollSelector):  # asyncio's is another one
         kind.select = _given_to_a_thread(kind.select)
     time.sleep = sleep
     subprocess.Popen.wait = _given_to_a_thread(subprocess.Popen.wait)
@@ -307,8 +329,11 @@ def _apply():
     for name in ("Lock", "RLock", "Condition", "Event", "Semaphore", "BoundedSemaphore", "Barrier", "local"):
         setattr(threading, name, getattr(martlet, name))
     threading.Thread = Thread
+    threading.Timer = Timer
+    queue.SimpleQueue = SimpleQueue
     threading.current_thread = current_thread
     threading.get_ident = get_ident
+    _let_loops_block()
 
 
 _apply()

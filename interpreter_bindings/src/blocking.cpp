@@ -53,6 +53,7 @@ class blocking_wait final : public case_wait<detail::blocking_operation<python_c
   }
 
   bool occupies_thread() const noexcept override { return true; }
+  detail::select_case as_case() noexcept override { return {}; }  // who waits for it has to be known before it begins
 
   // The caller waits meanwhile, and looks at the result afterwards.
   void call() noexcept {
@@ -155,7 +156,7 @@ PyMethodDef blocking_functions[] = {
      "Cost      two hand-overs between threads, some 20 us."},
     {"ablocking", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(ablocking)), METH_VARARGS | METH_KEYWORDS,
      "ablocking($module, function, /, *args, **keywords)\n--\n\n"
-     "The awaitable twin of blocking; also a case for select."},
+     "The awaitable twin of blocking. It is no case for a select: a call that has begun cannot be given up."},
     {nullptr, nullptr, 0, nullptr},
 };
 

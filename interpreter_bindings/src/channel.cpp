@@ -2,6 +2,7 @@
 
 #include "arguments.hpp"
 #include "operation.hpp"
+#include "python_tasklet.hpp"
 
 namespace martlet::python {
 namespace {
@@ -289,6 +290,16 @@ PyObject* receive_wait::case_result() {
     case at_end::stop_iteration: break;  // nothing raised means the end
   }
   return nullptr;
+}
+
+// It goes to the end of the queue. Where there is no room, a tasklet waits for some.
+void receive_wait::undo(PyObject* result) {
+  object value = object::share(result);
+  if (reinterpret_cast<channel_object*>(channel_.get())->values->try_send(value) == try_status::would_wait) {
+    const object both = object::take(PyTuple_Pack(2, channel_.get(), result));
+    const object sender = object::take(both ? call_bridge("send_later", both.get()) : nullptr);
+  }
+  PyErr_Clear();
 }
 
 PyObject* send_wait::case_result() {

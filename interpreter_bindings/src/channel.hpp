@@ -23,6 +23,7 @@ class receive_wait final : public case_wait<detail::receive_operation<object>> {
         at_end_(what) {}
 
   PyObject* case_result() override;
+  void undo(PyObject* result) override;
   int traverse(visitproc visit, void* arg) const override {
     Py_VISIT(channel_.get());
     return 0;

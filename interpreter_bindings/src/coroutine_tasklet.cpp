@@ -132,7 +132,7 @@ PySendResult coroutine_frame::send(PyObject** result) {
     const object is_done = object::take(reinterpret_cast<operation_object*>(waited.get())->inner->finish());
     if (!is_done) {  // cancelled
       object error = take_error();
-      if (const object answer = object::take(PyObject_CallMethod(future.get(), "cancel", nullptr)); !answer) {
+      if (const object answer = object::take(call_bridge("cancel_future", future.get())); !answer) {
         PyErr_WriteUnraisable(future.get());
       }
       return throw_in(std::move(error), result);

@@ -44,7 +44,7 @@ PyObject* wait_method(PyObject* object, PyTypeObject*, PyObject* const* given, P
     return nullptr;
   }
   event_wait waiting(as_event(object));
-  return block_until(waiting, due, "Event.wait()", "await event.await_()");
+  return take_or_block(waiting, due, "Event.wait()", "await event.await_()");
 }
 
 PyObject* await_method(PyObject* object, PyTypeObject*, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
@@ -68,6 +68,16 @@ PyObject* clear(PyObject* object, PyObject*) {
     return nullptr;
   }
   as_event(object)->bit->reset();
+  Py_RETURN_NONE;
+}
+
+// In the child of a fork, where whoever waited is gone.
+PyObject* start_anew(PyObject* object, PyObject*) {
+  try {
+    as_event(object)->bit = new martlet::event();  // the former is not destroyed: who waits for it stands there
+  } catch (...) {
+    return PyErr_NoMemory();
+  }
   Py_RETURN_NONE;
 }
 
@@ -126,6 +136,7 @@ PyMethodDef methods[] = {
      "set($self, /)\n--\n\nMakes it happen: all who wait go on, and who waits later does not wait. Suspends never."},
     {"clear", clear, METH_NOARGS,
      "clear($self, /)\n--\n\nTakes it back: who waits from now on waits for the next set."},
+    {"_at_fork_reinit", start_anew, METH_NOARGS, nullptr},
     {"is_set", is_set, METH_NOARGS, "is_set($self, /)\n--\n\nTells whether it is set."},
     {nullptr, nullptr, 0, nullptr},
 };

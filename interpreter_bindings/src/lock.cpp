@@ -37,8 +37,9 @@ class reentrant_acquire_wait final : public acquire_wait {
     become_owner(from(), depth_);
     return result;
   }
+  bool belongs_to_tasklet() const noexcept override { return true; }
   void undo(PyObject* result) override {
-    if (result == Py_True && --from()->depth == 0) {
+    if (result == Py_True && (from()->depth -= is_again_ ? 1 : depth_) == 0) {
       from()->owner.store(nullptr, base::relaxed);
       from()->units->release();
     }
@@ -91,7 +92,7 @@ PyObject* acquire(PyObject* object, PyTypeObject*, PyObject* const* given, Py_ss
     return take_or_give_up<Kind>(as_units(object));
   }
   typename Kind::wait taking(as_units(object));
-  return block_until(taking, what.due, Kind::acquire, Kind::instead);
+  return take_or_block(taking, what.due, Kind::acquire, Kind::instead);
 }
 
 template <class Kind>
@@ -107,7 +108,7 @@ PyObject* aacquire(PyObject* object, PyTypeObject*, PyObject* const* given, Py_s
 template <class Kind>
 PyObject* enter(PyObject* object, PyObject*) {
   typename Kind::wait taking(as_units(object));
-  return block(taking, Kind::entering, Kind::entering_async);
+  return take_or_block(taking, base::never, Kind::entering, Kind::entering_async);
 }
 
 template <class Kind>

@@ -94,6 +94,10 @@ int clear(PyObject* module) {
 
 void free_module(void* module) {
   clear(static_cast<PyObject*>(module));
+  for (const std::shared_ptr<run>& one :
+       static_cast<module_state*>(PyModule_GetState(static_cast<PyObject*>(module)))->runs) {
+    static_cast<void>(new std::shared_ptr<run>(one));  // under way to the very end of the process: a guest never closed
+  }
   std::destroy_at(static_cast<module_state*>(PyModule_GetState(static_cast<PyObject*>(module))));
 }
 

@@ -36,9 +36,10 @@ struct module_state {
   base::spin_lock lock;
   std::vector<std::shared_ptr<run>> runs;          // under the lock: those under way, in the order in which they began
   std::unordered_set<const PyObject*> coroutines;  // under the lock: objects that are tasklets and have not ended
-  base::atomic<bool> is_simulating{false};         // written under the lock: the only one under way is a simulation
+  base::atomic<bool> may_block_loops{false};  // martlet.patch: threads with a running loop block as they always did
+  base::atomic<bool> is_simulating{false};    // written under the lock: the only one under way is a simulation
 
-  /// Returns   the latest run that is under way in this process: where a thread that runs no tasklets spawns.
+  /// Returns   where a thread that runs no tasklets spawns: its own guest, else the latest run that is under way here.
   std::shared_ptr<run> current_run();
 };
 

@@ -96,6 +96,15 @@ PySendResult send_operation(PyObject* object, PyObject*, PyObject** result) {
 // A coroutine of asyncio's awaits it. What can be done at once needs no tasklet.
 PyObject* await_for_asyncio(operation_object* self) {
   wait& whole = self->whole();
+  if (whole.belongs_to_tasklet()) {
+    PyErr_Format(
+        self->state->misuse,
+        "%s: an RLock, and a Condition that made one for itself, belongs to a tasklet; in asyncio's coroutines "
+        "use a martlet.Lock",
+        self->call);
+    self->now.store(stage::over, base::relaxed);
+    return nullptr;
+  }
   detail::thread_waiter nobody;
   if (whole.occupies_thread() || refuse_beside_simulation(*self->state, self->call) ||
       !whole.try_at_once(&nobody.record_)) {
@@ -173,7 +182,14 @@ void free_operation(PyObject* object) {
   Py_DECREF(type);
 }
 
+// What it has given has reached nobody.
+PyObject* undo(PyObject* self, PyObject* result) {
+  as_operation(self)->whole().undo(result);
+  Py_RETURN_NONE;
+}
+
 PyMethodDef operation_methods[] = {
+    {"_undo", undo, METH_O, nullptr},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "operation[T] gives a T when it is awaited."},
     {nullptr, nullptr, 0, nullptr},
 };

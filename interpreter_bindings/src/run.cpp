@@ -110,9 +110,10 @@ attachment& run::attach(detail::host& here) {
   if (mine == nullptr) {
     if (std::this_thread::get_id() == lent_thread_) {
       mine = &lent_;
+      mine->of = this;
       mine->state = lent_state_;
     } else {
-      mine = new attachment{.state = PyThreadState_New(interpreter_), .spares = {}};
+      mine = new attachment{.of = this, .state = PyThreadState_New(interpreter_), .spares = {}};
     }
     here.attachment_ = mine;
   }
@@ -339,6 +340,7 @@ bool run::begin_as_guest(std::unique_ptr<guest>& seat) {
     return false;
   }
   lent_thread_ = std::this_thread::get_id();
+  is_guest_ = true;
   return true;
 }
 
@@ -511,6 +513,11 @@ PyObject* facts_function(PyObject*, PyObject*) {
                                       MARTLET_SWITCH_NATIVE ? "native" : "Boost.Context");
 }
 
+PyObject* let_loops_block(PyObject* module, PyObject*) {
+  state_of(module).may_block_loops.store(true, base::relaxed);
+  Py_RETURN_NONE;
+}
+
 PyObject* current_function(PyObject*, PyObject*) {
   tasklet_frame* self = current_tasklet();
   return self == nullptr ? Py_NewRef(Py_None) : Py_NewRef(reinterpret_cast<PyObject*>(self->self_));
@@ -573,6 +580,11 @@ PyObject* run_main(const std::shared_ptr<run>& all, PyObject* what, PyObject* co
 
 std::shared_ptr<run> module_state::current_run() {
   const std::lock_guard guard(lock);
+  for (auto one = runs.rbegin(); one != runs.rend(); ++one) {
+    if ((*one)->is_guest_here()) {
+      return *one;
+    }
+  }
   return runs.empty() || !runs.back()->is_here() ? nullptr : runs.back();
 }
 
@@ -596,6 +608,9 @@ std::shared_ptr<run> run_for_spawn(module_state& state) {
   }
   if (refuse_beside_simulation(state, "spawn()")) {
     return nullptr;
+  }
+  if (const detail::host* here = detail::current_host(); here != nullptr && here->attachment_ != nullptr) {
+    return static_cast<attachment*>(here->attachment_)->of->shared_from_this();  // between two of its tasklets
   }
   std::shared_ptr<run> all = state.current_run();
   if (all == nullptr) {
@@ -657,6 +672,7 @@ PyMethodDef run_functions[] = {
      "Suspends  never."},
     {"current", current_function, METH_NOARGS,
      "current($module, /)\n--\n\nReturns the handle of the tasklet that calls, None outside of any."},
+    {"_let_loops_block", let_loops_block, METH_NOARGS, nullptr},
     {"_facts", facts_function, METH_NOARGS, nullptr},
     {"tasklets", tasklets_function, METH_NOARGS,
      "tasklets($module, /)\n--\n\n"

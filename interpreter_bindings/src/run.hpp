@@ -17,6 +17,7 @@ namespace martlet::python {
 /// What a worker's thread needs to run Python: a thread state, which is attached while Python tasklets run one after
 /// the other and detached before anything else happens there.
 struct attachment {
+  run* of = nullptr;
   PyThreadState* state = nullptr;
   std::vector<data_stack> spares;  // of function tasklets that have ended
 };
@@ -93,6 +94,9 @@ class run : public std::enable_shared_from_this<run> {
   /// Returns   what the simulation did, once `execute` has returned.
   const trace& taken() const noexcept { return trace_; }
 
+  /// Returns   whether the calling thread drives it as a guest.
+  bool is_guest_here() const noexcept { return is_guest_ && lent_thread_ == std::this_thread::get_id(); }
+
   /// Returns   false in a child of fork: nobody runs its tasklets there.
   bool is_here() const noexcept { return process_ == base::process_generation(); }
 
@@ -135,6 +139,7 @@ class run : public std::enable_shared_from_this<run> {
   PyThreadState* lent_state_ = nullptr;  // of the thread that called `execute`
   attachment lent_;
   std::thread::id lent_thread_;
+  bool is_guest_ = false;
   base::atomic<std::size_t> live_{1};  // tasklets that have not ended, the main one included from the beginning
 
   base::spin_lock end_lock_;

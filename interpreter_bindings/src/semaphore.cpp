@@ -21,7 +21,7 @@ PyObject* acquire(PyObject* object, PyTypeObject*, PyObject* const* given, Py_ss
   }
   if (what.may_wait) {
     acquire_wait taking(self);
-    return block_until(taking, what.due, acquire_call, "await semaphore.aacquire()");
+    return take_or_block(taking, what.due, acquire_call, "await semaphore.aacquire()");
   }
   if (refuse_beside_simulation(*self->state, acquire_call)) {
     return nullptr;
@@ -74,7 +74,7 @@ PyObject* release(PyObject* object, PyTypeObject*, PyObject* const* given, Py_ss
 
 PyObject* enter(PyObject* object, PyObject*) {
   acquire_wait taking(as_units(object));
-  return block(taking, entering, entering_async);
+  return take_or_block(taking, base::never, entering, entering_async);
 }
 
 PyObject* aenter(PyObject* object, PyObject*) {

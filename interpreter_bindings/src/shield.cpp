@@ -100,8 +100,8 @@ PyType_Slot slots[] = {
          "        with martlet.shield():\n"
          "            await connection.aclose()\n\n"
          "'with' in both kinds of tasklets: entering and leaving never wait. A cancel that comes meanwhile, or\n"
-         "came before, is heard by the first wait after the block. Keep it short, or give what it waits for a\n"
-         "timeout: nobody else can stop it. Shields nest. Outside of tasklets it does nothing.")},
+         "came before, is heard by the first wait after the block. Keep it short, or give each wait in it a\n"
+         "timeout of its own: nobody else can stop it, \'with timeout()\' neither. Shields nest. Outside of tasklets it does nothing.")},
     {Py_tp_new, reinterpret_cast<void*>(make_shield)},
     {Py_tp_dealloc, reinterpret_cast<void*>(free_shield)},
     {Py_tp_traverse, reinterpret_cast<void*>(traverse)},

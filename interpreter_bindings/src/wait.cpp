@@ -149,7 +149,7 @@ PyObject* block(wait& what, const char* call, const char* instead) {
   if (refuse_beside_simulation(what.state(), call)) {
     return nullptr;
   }
-  switch (has_running_loop()) {
+  switch (what.state().may_block_loops.load(base::relaxed) ? 0 : has_running_loop()) {
     case -1: return nullptr;
     case 1:
       PyErr_Format(what.state().misuse,
@@ -159,6 +159,20 @@ PyObject* block(wait& what, const char* call, const char* instead) {
       return nullptr;
     default: return block_thread(what);
   }
+}
+
+PyObject* take_or_block(wait& what, base::instant due, const char* call, const char* instead) {
+  const tasklet_frame* self = current_tasklet();
+  if (self == nullptr || self->body_ == body::coroutine) {
+    if (refuse_beside_simulation(what.state(), call)) {
+      return nullptr;
+    }
+    detail::thread_waiter nobody;
+    if (what.try_at_once(&nobody.record_)) {
+      return what.finish();
+    }
+  }
+  return block_until(what, due, call, instead);
 }
 
 // ---- a limit

@@ -59,6 +59,9 @@ class wait {
   ///           had taken would be kept from all of them.
   virtual bool yields_first() const noexcept { return false; }
 
+  /// Returns   whether what it gives belongs to the tasklet that waits, so that a coroutine of asyncio's cannot have it.
+  virtual bool belongs_to_tasklet() const noexcept { return false; }
+
   /// Returns   whether a plain thread that tries it would be blocked all the same.
   virtual bool occupies_thread() const noexcept { return false; }
 
@@ -128,7 +131,7 @@ class case_wait : public wait {
     }
     return case_result();
   }
-  detail::select_case as_case() noexcept final { return detail::select_case::of(op_); }
+  detail::select_case as_case() noexcept override { return detail::select_case::of(op_); }
 
  protected:
   template <class... Args>
@@ -180,6 +183,9 @@ class limited_wait final : public wait {
   std::optional<detail::select_wait> select_;  // once it had to wait
   bool is_late_ = false;
 };
+
+/// As `block_until`, for what may be had without waiting anywhere, also where nobody may wait: a coroutine, a loop's thread.
+PyObject* take_or_block(wait& what, base::instant due, const char* call, const char* instead);
 
 /// Blocks on `what` for at most until `due`.
 inline PyObject* block_until(wait& what, base::instant due, const char* call, const char* instead) {

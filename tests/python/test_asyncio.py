@@ -2,6 +2,8 @@
 
 import asyncio
 import select
+import subprocess
+import sys
 import threading
 
 import martlet
@@ -121,6 +123,121 @@ def test_without_a_run_there_is_nothing_to_wait_with():
             await martlet.channel().areceive()
 
     asyncio.run(main())
+
+
+def test_what_a_cancelled_task_was_given_is_not_lost():
+    async def main():
+        lock, items = martlet.Lock(), martlet.channel(1)
+        for _ in range(100):
+            await lock.aacquire()
+
+            async def hold():
+                async with lock:
+                    pass
+
+            async def take():
+                await items.areceive()
+
+            for what, give in ((hold, lock.release), (take, lambda: items.try_send("item"))):
+                task = asyncio.create_task(what())
+                await asyncio.sleep(0)
+                while not martlet.tasklets() or martlet.tasklets()[0].state != "blocked":
+                    await asyncio.sleep(0)
+                give()
+                while martlet.tasklets():
+                    await asyncio.sleep(0) if task.done() else guest.poll()
+                task.cancel()  # its result is on the way
+                await asyncio.wait([task])
+            assert not lock.locked()
+            assert items.try_receive() in ("item", None)
+            assert items.balance == 0
+
+    async def with_guest():
+        global guest
+        async with martlet.guest(workers=1) as guest:
+            await main()
+
+    asyncio.run(with_guest())
+
+
+def test_an_rlock_is_a_tasklets():
+    async def main():
+        for lock in (martlet.RLock(), martlet.Condition()):
+            with pytest.raises(martlet.Misuse, match="belongs to a tasklet"):
+                async with lock:
+                    pass
+        changed = martlet.Condition(martlet.Lock())
+        async with changed:
+            assert await changed.await_(timeout=0.001) is False
+
+    in_asyncio(main)
+
+
+def test_stop_iteration_arrives_as_something_else():
+    def stop():
+        raise StopIteration
+
+    async def main():
+        with pytest.raises(RuntimeError):
+            await martlet.spawn(stop)
+
+    in_asyncio(main)
+
+
+def test_a_guest_is_left_when_its_tasklets_have_ended_although_the_task_is_cancelled():
+    ended = []
+
+    def slow_to_stop():
+        try:
+            martlet.channel().receive()
+        finally:
+            with martlet.shield():
+                martlet.sleep(0.05)
+                ended.append(True)
+
+    async def main():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                async with martlet.guest(workers=1):
+                    martlet.spawn(slow_to_stop)
+                    await asyncio.sleep(0.01)
+        assert ended == [True] and martlet.tasklets() == []
+
+    asyncio.run(main())
+
+
+def test_a_guests_thread_spawns_in_the_guest():
+    stop, opened = martlet.Event(), threading.Event()
+
+    async def other_run():
+        opened.set()
+        await stop.await_()
+
+    async def main():
+        thread = threading.Thread(target=martlet.run, args=(other_run,))
+        thread.start()
+        await asyncio.to_thread(opened.wait)
+        assert await martlet.spawn(lambda: threading.get_ident()) == threading.get_ident()
+        told = []
+        child = martlet.spawn(square, 2)
+        child.add_done_callback(lambda _: told.append(martlet.spawn(threading.get_ident)))
+        await child
+        assert await told[0] == threading.get_ident()
+        stop.set()
+        await asyncio.to_thread(thread.join)
+
+    in_asyncio(main, workers=1)
+
+
+def test_a_guest_that_was_never_closed():
+    program = """
+import martlet
+guest = martlet.guest(workers=2)
+martlet.spawn(lambda: None)
+guest.poll()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 # ---- from tasklets

@@ -80,6 +80,8 @@ def test_in_a_simulation_it_is_called_right_there(hashes_are_fixed):
 
 def test_wrong_use_has_a_sentence():
     async def main():
+        with pytest.raises(TypeError, match="cannot be a case of a select"):
+            martlet.aselect(martlet.ablocking(time.sleep, 0))
         with pytest.raises(martlet.Misuse, match="await ablocking"):
             martlet.blocking(time.sleep, 0)
 

@@ -1,5 +1,6 @@
 """Executor: concurrent.futures over tasklets."""
 
+import asyncio
 import concurrent.futures
 import gc
 import subprocess
@@ -151,7 +152,12 @@ def test_a_dropped_one_ends_its_run():
 
 
 def test_what_was_submitted_is_carried_out_before_the_process_ends():
-    program = "import martlet; e = martlet.Executor(); [e.submit(lambda n: martlet.sleep(0.01) or print(n), n) for n in range(3)]"
+    program = """
+import martlet, sys
+executor = martlet.Executor()
+for n in range(3):
+    executor.submit(lambda n: martlet.sleep(0.01) or sys.stdout.write(f"{n}\\n"), n)
+"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert sorted(done.stdout.split()) == ["0", "1", "2"] and done.stderr == ""
 
@@ -170,3 +176,54 @@ def test_wrong_use_has_a_sentence():
         await executor.ashutdown()
 
     martlet.run(main)
+
+
+def test_beside_a_running_loop_of_asyncios():
+    async def main():
+        async with martlet.Executor() as executor:
+            return await asyncio.wrap_future(executor.submit(square, 3))
+
+    assert asyncio.run(main()) == 9
+    executor = martlet.Executor()
+
+    async def leaves():
+        async with executor:
+            pass
+
+    asyncio.run(leaves())
+    assert not executor._thread.is_alive()
+
+
+def test_one_that_outlives_its_run():
+    async def main():
+        return martlet.Executor(max_workers=1)
+
+    executor = martlet.run(main)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="the run has ended"):
+            executor.submit(square, 2)
+    executor.shutdown()
+    del executor
+    gc.collect()
+
+
+def test_a_callback_that_fails_does_not_hold_it_up(unraised):
+    def interrupt(_):
+        raise SystemError
+
+    with martlet.Executor(max_workers=1) as executor:
+        first = executor.submit(square, 2)
+        first.add_done_callback(interrupt)
+        assert executor.submit(square, 3).result(60) == 9
+
+
+def test_arguments_may_come_from_its_own_calls():
+    with martlet.Executor() as executor:
+        powers = (executor.submit(pow, -2, n).result(60) for n in range(3))
+        assert list(executor.map(abs, powers)) == [1, 2, 4]
+
+
+def test_an_environment_that_is_wrong_is_told(monkeypatch):
+    monkeypatch.setenv("MARTLET_WORKERS", "many")
+    with pytest.raises(ValueError, match="MARTLET_WORKERS"):
+        martlet.Executor()

@@ -112,9 +112,18 @@ def test_cases_of_a_select():
     martlet.run(main)
 
 
-def test_blocking_names_in_a_coroutine_name_their_twin():
+def test_blocking_names_in_a_coroutine_name_their_twin_where_they_would_wait():
     async def main():
         lock, again, semaphore, event = martlet.Lock(), martlet.RLock(), martlet.Semaphore(), martlet.Event()
+        with lock, again, again, semaphore:  # nothing to wait for: libraries do this in coroutines too
+            await martlet.spawn(others, lock, again, semaphore)
+        with pytest.raises(martlet.Misuse, match="await event.await_"):
+            event.wait()
+        event.set()
+        assert event.wait() is True
+        assert not lock.locked() and not again.locked() and semaphore.value == 1
+
+    async def others(lock, again, semaphore):
         for one in (lock, again):
             with pytest.raises(martlet.Misuse, match="await lock.aacquire"):
                 one.acquire()
@@ -123,9 +132,6 @@ def test_blocking_names_in_a_coroutine_name_their_twin():
                     pass
         with pytest.raises(martlet.Misuse, match="await semaphore.aacquire"):
             semaphore.acquire()
-        with pytest.raises(martlet.Misuse, match="await event.await_"):
-            event.wait()
-        assert not lock.locked() and not again.locked() and semaphore.value == 1
 
     martlet.run(main)
 
@@ -320,6 +326,7 @@ def test_a_failing_action_breaks_the_barrier():
             await first
         with pytest.raises(threading.BrokenBarrierError):
             await barrier.await_()
+        assert barrier.n_waiting == 0
         await barrier.areset()
         assert not barrier.broken
 

@@ -70,6 +70,32 @@ def test_an_error_ends_it_and_what_is_under_way(unraised):
     assert sorted(stopped) == [2, 3] and unraised == []
 
 
+def test_what_nobody_wants_any_more_is_cancelled():
+    stopped = []
+
+    async def call(n):
+        try:
+            await martlet.asleep(60)
+        except martlet.Cancelled:
+            stopped.append(n)
+            raise
+
+    async def main():
+        unread = martlet.amap(call, range(2))
+        await martlet.ayield()
+        del unread
+        reading = martlet.spawn(lambda: list(martlet.map(call, range(2, 4))))
+        while reading.state != "blocked":
+            await martlet.ayield()
+        reading.cancel()
+        with pytest.raises(martlet.Cancelled):
+            await reading
+        await martlet.ayield()
+
+    martlet.run(main, workers=1)
+    assert sorted(stopped) == [0, 1, 2, 3]
+
+
 def test_wrong_use_has_a_sentence():
     async def main():
         with pytest.raises(martlet.Misuse, match="await handle.ajoin"):

@@ -260,6 +260,71 @@ def test_threads_of_tasklets_are_tasklets():
     ) == "threads can only be started once\n"
 
 
+def test_pools_timers_and_what_only_looks_as_if_it_waited():
+    assert patched(
+        """
+        import asyncio, concurrent.futures, logging, queue, threading
+
+        def main():
+            with concurrent.futures.ThreadPoolExecutor(3) as pool:
+                print(list(pool.map(lambda n: n * n, range(4))))
+            told = threading.Event()
+            timer = threading.Timer(0.01, told.set)
+            timer.start()
+            assert told.wait(60)
+            timer.join()
+
+            async def coroutine():
+                logging.getLogger("quiet").debug("a lock that nobody holds")
+                values = queue.Queue()
+                values.put_nowait(1)
+                return values.get_nowait()
+
+            print(martlet.spawn(coroutine).join())
+
+        async def amain():
+            return await asyncio.to_thread(lambda: "asyncio as ever")
+
+        martlet.run(main, workers=1)
+        print(asyncio.run(amain()))
+        """
+    ) == "[0, 1, 4, 9]\n1\nasyncio as ever\n"
+
+
+def test_a_unix_socket_whose_queue_is_full(tmp_path):
+    assert patched(
+        """
+        import socket, sys
+
+        path = sys.argv[1] + "/socket"
+
+        def main():
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(path)
+                listener.listen(0)
+                waiting = []
+                while True:
+                    one = socket.socket(socket.AF_UNIX)
+                    one.settimeout(0.05)
+                    try:
+                        one.connect(path)
+                    except TimeoutError:
+                        print("full")
+                        break
+                    waiting.append(one)
+                one.settimeout(60)
+                connecting = martlet.spawn(one.connect, path)
+                martlet.sleep(0.01)
+                listener.accept()[0].close()
+                connecting.join()
+                print("connected")
+
+        martlet.run(main, workers=1)
+        """,
+        str(tmp_path),
+    ) == "full\nconnected\n"
+
+
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="the certificate is made with openssl")
 def test_tls(tmp_path):
     subprocess.run(

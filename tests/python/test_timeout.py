@@ -87,6 +87,17 @@ def test_a_cancel_from_outside_is_no_timeout():
     martlet.run(main)
 
 
+def test_wrong_use_has_a_sentence():
+    async def main():
+        with pytest.raises(martlet.Misuse, match="async with martlet.timeout"):
+            with martlet.timeout(1):
+                pass
+
+    martlet.run(main)
+    with pytest.raises(ValueError):
+        martlet.timeout("soon")
+
+
 def test_outside_of_tasklets_it_is_refused():
     with pytest.raises(martlet.Misuse, match="a thread cannot be stopped"):
         with martlet.timeout(1):
