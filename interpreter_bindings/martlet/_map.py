@@ -30,16 +30,34 @@ def _begin(function, iterables, limit):
     return deque(islice(calls, limit)), calls
 
 
-class Results:
-    """An iterator over the results of calls that are under way; those whose turn has not come when it goes are cancelled.
+class _Calls:
+    """Calls that are under way; those whose turn has not come when it goes are cancelled.
 
-    Takes     the calls, a deque; how to get one's result; an iterator that begins further ones.
+    Takes     the calls, a deque; an iterator that begins further ones.
     """
 
-    def __init__(self, pending, join, calls=()):
+    def __init__(self, pending, calls=()):
         self._pending = pending
-        self._join = join
         self._calls = iter(calls)
+
+    def close(self):
+        """Gives up what is left."""
+        while self._pending:
+            self._pending.popleft().cancel()
+
+    __del__ = close
+
+    def _go_on(self):
+        self._pending.popleft()
+        self._pending.extend(islice(self._calls, 1))
+
+
+class Results(_Calls):
+    """An iterator over the results of calls. Takes also how to wait for one's."""
+
+    def __init__(self, pending, join, calls=()):
+        super().__init__(pending, calls)
+        self._join = join
 
     def __iter__(self):
         return self
@@ -52,24 +70,12 @@ class Results:
         except BaseException:
             self.close()
             raise
-        self._pending.popleft()
-        self._pending.extend(islice(self._calls, 1))
+        self._go_on()
         return result
 
-    def close(self):
-        """Gives up what is left."""
-        while self._pending:
-            self._pending.popleft().cancel()
 
-    __del__ = close
-
-
-class AsyncResults:
+class AsyncResults(_Calls):
     """The same for coroutines, over handles."""
-
-    def __init__(self, pending, calls):
-        self._pending = pending
-        self._calls = calls
 
     def __aiter__(self):
         return self
@@ -82,13 +88,5 @@ class AsyncResults:
         except BaseException:
             self.close()
             raise
-        self._pending.popleft()
-        self._pending.extend(islice(self._calls, 1))
+        self._go_on()
         return result
-
-    def close(self):
-        """Gives up what is left."""
-        while self._pending:
-            self._pending.popleft().cancel()
-
-    __del__ = close

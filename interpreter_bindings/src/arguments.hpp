@@ -9,6 +9,15 @@
 
 namespace martlet::python {
 
+/// Makes a function of whatever kind what a PyMethodDef holds; its flags say how it is called.
+template <class Function>
+PyCFunction as_method(Function* function) noexcept {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+/// The flags of a method whose arguments are read by `arguments`.
+inline constexpr int with_keywords = METH_METHOD | METH_FASTCALL | METH_KEYWORDS;
+
 /// The arguments of a METH_FASTCALL | METH_KEYWORDS call, sorted under their names.
 ///
 /// Cost      nothing but a loop over what was given; PyArg_ParseTupleAndKeywords takes ten times as long.

@@ -1,3 +1,4 @@
+#include "arguments.hpp"
 #include "operation.hpp"
 #include "run.hpp"
 
@@ -145,7 +146,7 @@ PyObject* ablocking(PyObject* module, PyObject* args, PyObject* keywords) {
 }  // namespace
 
 PyMethodDef blocking_functions[] = {
-    {"blocking", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(blocking)), METH_VARARGS | METH_KEYWORDS,
+    {"blocking", as_method(blocking), METH_VARARGS | METH_KEYWORDS,
      "blocking($module, function, /, *args, **keywords)\n--\n\n"
      "Calls a function that blocks on a thread of its own, while the worker goes on with other tasklets.\n\n"
      "For what waits without martlet's knowledge: files, a resolver, a C library's driver. Context variables are copied. A\n"
@@ -154,7 +155,7 @@ PyMethodDef blocking_functions[] = {
      "Throws    what it raises; Cancelled; Misuse in a coroutine: write 'await ablocking(...)'.\n"
      "Suspends  until it has returned.\n"
      "Cost      two hand-overs between threads, some 20 us."},
-    {"ablocking", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(ablocking)), METH_VARARGS | METH_KEYWORDS,
+    {"ablocking", as_method(ablocking), METH_VARARGS | METH_KEYWORDS,
      "ablocking($module, function, /, *args, **keywords)\n--\n\n"
      "The awaitable twin of blocking. It is no case for a select: a call that has begun cannot be given up."},
     {nullptr, nullptr, 0, nullptr},

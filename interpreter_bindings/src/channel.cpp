@@ -199,13 +199,6 @@ void free_channel(PyObject* self) {
   Py_DECREF(type);
 }
 
-template <class Function>
-PyCFunction as_method(Function* function) noexcept {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
-constexpr int with_keywords = METH_METHOD | METH_FASTCALL | METH_KEYWORDS;
-
 PyMethodDef methods[] = {
     {"send", as_method(send), with_keywords,
      "send($self, value, /, timeout=None)\n--\n\n"

@@ -117,20 +117,15 @@ void free_event(PyObject* object) {
   Py_DECREF(type);
 }
 
-template <class Function>
-PyCFunction as_method(Function* function) noexcept {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
 PyMethodDef methods[] = {
-    {"wait", as_method(wait_method), METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
+    {"wait", as_method(wait_method), with_keywords,
      "wait($self, /, timeout=None)\n--\n\n"
      "Waits until the event is set.\n\n"
      "Takes     how many seconds at most.\n"
      "Returns   True; False when the time was over first.\n"
      "Throws    Cancelled; Misuse in a coroutine: write 'await event.await_()'.\n"
      "Suspends  the tasklet, or the thread."},
-    {"await_", as_method(await_method), METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
+    {"await_", as_method(await_method), with_keywords,
      "await_($self, /, timeout=None)\n--\n\nThe awaitable twin of wait; also a case for select."},
     {"set", set, METH_NOARGS,
      "set($self, /)\n--\n\nMakes it happen: all who wait go on, and who waits later does not wait. Suspends never."},

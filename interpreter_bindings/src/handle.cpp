@@ -237,21 +237,15 @@ void free_handle(PyObject* object) {
   Py_DECREF(type);
 }
 
-template <class Function>
-PyCFunction as_method(Function* function) noexcept {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
 PyMethodDef methods[] = {
-    {"join", as_method(join), METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
+    {"join", as_method(join), with_keywords,
      "join($self, /, timeout=None)\n--\n\n"
      "Waits until the tasklet has ended.\n\n"
      "Takes     how many seconds at most.\n"
      "Returns   what it returned.\n"
      "Throws    what it raised, with its traceback; DeadlinePassed; Cancelled.\n"
      "Suspends  until the end. In a coroutine write 'await handle', or 'await handle.ajoin()'."},
-    {"ajoin", as_method(ajoin), METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
-     "ajoin($self, /, timeout=None)\n--\n\nThe awaitable twin of join."},
+    {"ajoin", as_method(ajoin), with_keywords, "ajoin($self, /, timeout=None)\n--\n\nThe awaitable twin of join."},
     {"done", is_done, METH_NOARGS, "done($self, /)\n--\n\nTells whether the tasklet has ended. Suspends never."},
     {"result", result, METH_NOARGS,
      "result($self, /)\n--\n\n"

@@ -244,13 +244,6 @@ PyObject* start_anew(PyObject* object, PyObject*) {
   Py_RETURN_NONE;
 }
 
-template <class Function>
-PyCFunction as_method(Function* function) noexcept {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
-constexpr int with_keywords = METH_METHOD | METH_FASTCALL | METH_KEYWORDS;
-
 constexpr const char* acquire_text =
     "acquire($self, /, blocking=True, timeout=-1)\n--\n\n"
     "Waits until the lock is the caller's.\n\n"

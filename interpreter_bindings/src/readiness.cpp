@@ -129,15 +129,10 @@ void free_readiness(PyObject* object) {
   Py_DECREF(type);
 }
 
-template <class Function>
-PyCFunction as_method(Function* function) noexcept {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
 PyMethodDef methods[] = {
-    {"wait", as_method(wait_method), METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
+    {"wait", as_method(wait_method), with_keywords,
      "wait($self, write, timeout=None)\n--\n\nWaits until it can be read, or written. Returns False when the time was over."},
-    {"await_", as_method(await_method), METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
+    {"await_", as_method(await_method), with_keywords,
      "await_($self, write, timeout=None)\n--\n\nThe awaitable twin of wait."},
     {"close", close, METH_NOARGS, "close($self)\n--\n\nEnds all waits for it with an OSError, and lets go of it."},
     {nullptr, nullptr, 0, nullptr},

@@ -6,6 +6,7 @@
 #include <martlet/base/processors.hpp>
 #include <martlet/tasklet/task.hpp>
 
+#include "arguments.hpp"
 #include "coroutine_tasklet.hpp"
 #include "function_tasklet.hpp"
 #include "handle.hpp"
@@ -652,7 +653,7 @@ bool read_spawn(Py_ssize_t count, PyObject* const* given, PyObject* keywords, sp
 }
 
 PyMethodDef run_functions[] = {
-    {"run", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(run_function)), METH_FASTCALL | METH_KEYWORDS,
+    {"run", as_method(run_function), METH_FASTCALL | METH_KEYWORDS,
      "run($module, main, /, *args, workers=None)\n--\n\n"
      "Runs main as a tasklet, on this thread and on the workers', until it has ended.\n\n"
      "Takes     a coroutine, a coroutine function or a plain function, and its arguments; workers is how many threads\n"
@@ -660,8 +661,7 @@ PyMethodDef run_functions[] = {
      "          interpreter has no global lock, else 1.\n"
      "Returns   what main returned. Tasklets that are still there when main ends are cancelled and waited for.\n"
      "Throws    what main raised; KeyboardInterrupt when Ctrl-C was pressed; Misuse inside a tasklet."},
-    {"spawn", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(spawn_function)),
-     METH_FASTCALL | METH_KEYWORDS,
+    {"spawn", as_method(spawn_function), METH_FASTCALL | METH_KEYWORDS,
      "spawn($module, what, /, *args, name=None, pin=False)\n--\n\n"
      "Starts a tasklet.\n\n"
      "Takes     a coroutine or a coroutine function, which may change its thread at every await, unless it is pinned to the\n"

@@ -287,13 +287,8 @@ void free_scope(PyObject* object) {
   Py_DECREF(type);
 }
 
-template <class Function>
-PyCFunction as_method(Function* function) noexcept {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
 PyMethodDef methods[] = {
-    {"spawn", as_method(spawn), METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
+    {"spawn", as_method(spawn), with_keywords,
      "spawn($self, what, /, *args, name=None, pin=False)\n--\n\n"
      "Starts a tasklet that the scope owns. As martlet.spawn, but its failure is the scope's."},
     {"cancel", cancel, METH_NOARGS,

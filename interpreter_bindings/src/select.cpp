@@ -228,11 +228,6 @@ PyObject* aselect(PyObject* module, PyObject* const* given, Py_ssize_t count, Py
   return make_operation<choice_wait>(state, base::never, "aselect()", state, std::move(parts));
 }
 
-template <class Function>
-PyCFunction as_function(Function* function) noexcept {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
 PyStructSequence_Field fields[] = {
     {"case", "which case was done: its place among the arguments"},
     {"value", "what it gave: the received value, the joined result, else None"},
@@ -249,7 +244,7 @@ PyStructSequence_Desc description = {
 }  // namespace
 
 PyMethodDef select_functions[] = {
-    {"select", as_function(select), METH_FASTCALL | METH_KEYWORDS,
+    {"select", as_method(select), METH_FASTCALL | METH_KEYWORDS,
      "select($module, /, *cases, timeout=None)\n--\n\n"
      "Waits for whichever of several things can be done first, and does that one only.\n\n"
      "Takes     cases: a channel (receives from it), a handle (joins it), or an operation that has not been awaited:\n"
@@ -259,7 +254,7 @@ PyMethodDef select_functions[] = {
      "Throws    what that case raises (ChannelClosed, a joined tasklet's error), with its attribute 'case' telling\n"
      "          which case; DeadlinePassed; Cancelled; Misuse in a coroutine: write 'await aselect(...)'.\n"
      "Suspends  the tasklet, or the thread."},
-    {"aselect", as_function(aselect), METH_FASTCALL | METH_KEYWORDS,
+    {"aselect", as_method(aselect), METH_FASTCALL | METH_KEYWORDS,
      "aselect($module, /, *cases, timeout=None)\n--\n\nThe awaitable twin of select."},
     {nullptr, nullptr, 0, nullptr},
 };

@@ -118,13 +118,6 @@ PyObject* make(PyTypeObject* type, PyObject* args, PyObject* keywords) {
                                                 static_cast<std::size_t>(IsBounded ? value : PY_SSIZE_T_MAX)));
 }
 
-template <class Function>
-PyCFunction as_method(Function* function) noexcept {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
-constexpr int with_keywords = METH_METHOD | METH_FASTCALL | METH_KEYWORDS;
-
 PyMethodDef methods[] = {
     {"acquire", as_method(acquire), with_keywords,
      "acquire($self, /, blocking=True, timeout=None)\n--\n\n"

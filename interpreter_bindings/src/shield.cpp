@@ -85,7 +85,7 @@ void free_shield(PyObject* object) {
 
 PyMethodDef methods[] = {
     {"__enter__", enter, METH_NOARGS, nullptr},
-    {"__exit__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(exit)), METH_FASTCALL, nullptr},
+    {"__exit__", as_method(exit), METH_FASTCALL, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -360,7 +360,7 @@ PyObject* get_schedule(PyObject* self, void*) {
 }
 
 PyMethodDef methods[] = {
-    {"run", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(run_method)), METH_FASTCALL,
+    {"run", as_method(run_method), METH_FASTCALL,
      "run($self, main, /, *args)\n--\n\n"
      "Runs main as martlet.run does, from the beginning: the same again each time.\n\n"
      "Takes     a coroutine, a coroutine function or a plain function, and its arguments.\n"
@@ -416,7 +416,7 @@ PyType_Spec spec = {
 }  // namespace
 
 PyMethodDef simulation_functions[] = {
-    {"simulate", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(simulate)), METH_FASTCALL | METH_KEYWORDS,
+    {"simulate", as_method(simulate), METH_FASTCALL | METH_KEYWORDS,
      "simulate($module, main, /, *args, seed=1, strategy=None, depth=3, expected_steps=1000, schedule=None, "
      "most_steps=100_000_000)\n--\n\n"
      "Runs main as a tasklet in a simulation: on one thread, in an order that a seed chooses, in virtual time.\n\n"
@@ -424,7 +424,7 @@ PyMethodDef simulation_functions[] = {
      "Returns   what main returned.\n"
      "Throws    what main raised; Deadlock when nothing can run any more; Misuse inside a tasklet, beside another run, and\n"
      "          unless PYTHONHASHSEED is a number."},
-    {"explore", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(explore)), METH_FASTCALL | METH_KEYWORDS,
+    {"explore", as_method(explore), METH_FASTCALL | METH_KEYWORDS,
      "explore($module, main, /, *, schedules=10_000, first_seed=1, most_steps=1_000_000, shrinking=2_000)\n--\n\n"
      "Runs main in simulations under many schedules, until one of them makes it fail, and looks for a short one that does.\n\n"
      "It fails when it raises, in a deadlock, when a tasklet raises what nobody joins, and when it takes most_steps turns.\n"
