@@ -168,6 +168,21 @@ TEST_SUITE("checker") {
                                        {0, plain(verb::available), 3, 4, got(2)}}));
   }
 
+  // A history of lock_histories, MARTLET_LINEAR_SEED=294, cut down: the release has served actor 1, whom the cancel finds done,
+  // and has not come to actor 0 yet.
+  TEST_CASE("a release serves those who wait one by one, and all of them before it returns") {
+    const operation owner{2, plain(verb::acquire, 8), 1, 2, done};
+    const operation first{1, plain(verb::acquire, 1), 3, 20, done}, second{0, plain(verb::acquire, 1), 6, 21, done};
+    const operation wait[] = {{driver, see(1), 4, 5, done}, {driver, see(0), 7, 8, done}};
+    const operation releases{2, plain(verb::release, 8), 9, 14, done}, cancels{driver, cancel(1), 10, 11, done};
+    CHECK(semaphore_explains(
+        8, {owner, first, second, wait[0], wait[1], releases, cancels, {driver, see(0), 12, 13, done}}));
+    CHECK_FALSE(semaphore_explains(
+        8, {owner, first, second, wait[0], wait[1], releases, cancels, {driver, see(0), 15, 16, done}}));
+    CHECK_FALSE(semaphore_explains(8,
+                                   {owner, first, second, wait[0], wait[1], cancels, {driver, see(0), 12, 13, done}}));
+  }
+
   TEST_CASE("a small request does not overtake a large one that was seen to wait") {
     const operation sees{driver, see(0), 2, 3, done};
     const operation small{1, plain(verb::try_acquire, 1), 4, 5, done};

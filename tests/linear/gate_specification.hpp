@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <compare>
 #include <cstddef>
 #include <span>
@@ -56,21 +55,11 @@ class gate_specification {
     return step;
   }
 
-  // Who lets all go claims one after the other, under the gate's lock; who looks at a tasklet's state takes no lock, and may
-  // see the last of them wait when the first goes on already.
   static bool is_being_let_go(std::span<const operation> all, const operation& sees) {
-    const auto overlaps = [&sees](const operation& other) {
-      return other.invoked < sees.responded && other.responded > sees.invoked;
-    };
-    const bool waits = std::any_of(all.begin(), all.end(), [&](const operation& other) {
-      return other.what.what == verb::wait && other.actor == sees.what.number && other.got.how == ending::done &&
-             overlaps(other);
+    return is_being_served(all, sees, verb::wait, [](const operation& other) {
+      return (other.what.what == verb::set && other.what.number == 0) ||
+             (other.what.what == verb::add && other.what.number < 0);
     });
-    return waits && std::any_of(all.begin(), all.end(), [&](const operation& other) {
-             return ((other.what.what == verb::set && other.what.number == 0) ||
-                     (other.what.what == verb::add && other.what.number < 0)) &&
-                    overlaps(other);
-           });
   }
 
   int shut_by_;

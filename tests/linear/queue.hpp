@@ -72,6 +72,21 @@ outcome<State> cancel(const State& now, std::span<const operation> all, std::siz
   return done;
 }
 
+/// Returns   whether the actor that `sees` looks at may be seen to wait although it has been served: who serves several claims
+///           one after the other, under the lock of what they wait for, and who looks at a tasklet's state takes no lock.
+template <class Serves>
+bool is_being_served(std::span<const operation> all, const operation& sees, verb waits, Serves serves) {
+  const auto overlaps = [&sees](const operation& other) {
+    return other.invoked < sees.responded && other.responded > sees.invoked;
+  };
+  const bool is_waiting = std::any_of(all.begin(), all.end(), [&](const operation& other) {
+    return other.what.what == waits && other.actor == sees.what.number && other.got.how == ending::done &&
+           overlaps(other);
+  });
+  return is_waiting &&
+         std::any_of(all.begin(), all.end(), [&](const operation& other) { return serves(other) && overlaps(other); });
+}
+
 /// Returns   the step of who sees an actor wait; none when that does not.
 template <class State>
 std::vector<outcome<State>> see_wait(const State& now, std::span<const operation> all, std::size_t i) {

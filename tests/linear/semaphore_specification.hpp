@@ -47,7 +47,8 @@ class semaphore_specification {
       }
       case verb::available: return {{now, {{i, {ending::done, 0, now.available}}}}};
       case verb::cancel: return {mark_cancelled(now, all, i)};
-      case verb::see_wait: return see_wait(now, all, i);
+      case verb::see_wait:
+        return is_being_granted(all, one) ? outcomes{{now, {{i, {ending::done, 0, 0}}}}} : see_wait(now, all, i);
       default: return {};
     }
   }
@@ -95,6 +96,13 @@ class semaphore_specification {
     outcome<state> done{now, {{i, {ending::done, 0, 0}}}};
     done.after.available -= all[i].what.number;
     return done;
+  }
+
+  // By who releases, or by one who gives up and had held others up.
+  static bool is_being_granted(std::span<const operation> all, const operation& sees) {
+    return is_being_served(all, sees, verb::acquire, [](const operation& other) {
+      return other.what.what == verb::release || (other.what.what == verb::acquire && other.got.how != ending::done);
+    });
   }
 
   // Serves those who wait, the oldest first, as long as it suffices.
