@@ -2,6 +2,7 @@
 
 import glob
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -57,11 +58,14 @@ def test_sockets_of_one_worker_talk_to_each_other():
     ) == "done\n"
 
 
+@pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 5000, reason="a process may not have 5,000 descriptors here")
 def test_a_thousand_requests_of_http_client_at_once():
     assert patched(
         """
-        import http.client, http.server
+        import http.client, http.server, resource
 
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # two ends, and two descriptors each
         served = martlet.Queue()
         everybody = martlet.Event()
 
