@@ -18,13 +18,7 @@ def wait_in_loop(what):
     tasklet = what if operation is None else spawn(_await, what, name="martlet in asyncio")
 
     def tell(ended):
-        if asyncio._get_running_loop() is loop:
-            loop.call_soon(_settle, future, ended, operation)
-            return
-        try:
-            loop.call_soon_threadsafe(_settle, future, ended, operation)
-        except RuntimeError:
-            pass  # the loop was closed, and nobody waits any more
+        _call_on(loop, _settle, future, ended, operation)
 
     def stop(future):
         if future.cancelled() and operation is not None:
@@ -33,6 +27,17 @@ def wait_in_loop(what):
     tasklet.add_done_callback(tell)
     future.add_done_callback(stop)
     return _delivered(future, operation)
+
+
+def _call_on(loop, function, *args):
+    """Has a loop call a function, from whatever thread."""
+    if asyncio._get_running_loop() is loop:
+        loop.call_soon(function, *args)
+        return
+    try:
+        loop.call_soon_threadsafe(function, *args)
+    except RuntimeError:
+        pass  # it was closed, and nobody waits there any more
 
 
 def _delivered(future, operation):
@@ -64,12 +69,10 @@ async def _await(operation):
 def _settle(future, ended, operation):
     try:
         result = ended.result()
-    except StopIteration as error:  # which a future refuses
-        if not future.done():
-            wrapped = RuntimeError("a tasklet raised StopIteration")
-            wrapped.__cause__ = error
-            future.set_exception(wrapped)
     except BaseException as error:
+        if isinstance(error, StopIteration):  # which a future refuses
+            stopped, error = error, RuntimeError("a tasklet raised StopIteration")
+            error.__cause__ = stopped
         if not future.done():
             future.set_exception(error)
     else:
@@ -94,11 +97,8 @@ def cancel_future(future):
     loop = future.get_loop()
     if asyncio._get_running_loop() is loop:
         future.cancel()
-        return
-    try:
-        loop.call_soon_threadsafe(future.cancel)
-    except RuntimeError:
-        pass  # it was closed
+    else:
+        _call_on(loop, future.cancel)
 
 
 def wait_for_future(future):

@@ -154,7 +154,7 @@ PyMethodDef blocking_functions[] = {
      "Returns   what the function returns.\n"
      "Throws    what it raises; Cancelled; Misuse in a coroutine: write 'await ablocking(...)'.\n"
      "Suspends  until it has returned.\n"
-     "Cost      two hand-overs between threads, some 20 us."},
+     "Cost      two hand-overs between threads, and a thread state: some 40 us on CPython 3.11."},
     {"ablocking", as_method(ablocking), METH_VARARGS | METH_KEYWORDS,
      "ablocking($module, function, /, *args, **keywords)\n--\n\n"
      "The awaitable twin of blocking. It is no case for a select: a call that has begun cannot be given up."},

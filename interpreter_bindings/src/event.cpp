@@ -123,7 +123,7 @@ PyMethodDef methods[] = {
      "Waits until the event is set.\n\n"
      "Takes     how many seconds at most.\n"
      "Returns   True; False when the time was over first.\n"
-     "Throws    Cancelled; Misuse in a coroutine: write 'await event.await_()'.\n"
+     "Throws    Cancelled; Misuse in a coroutine that would have to wait: write 'await event.await_()'.\n"
      "Suspends  the tasklet, or the thread."},
     {"await_", as_method(await_method), with_keywords,
      "await_($self, /, timeout=None)\n--\n\nThe awaitable twin of wait; also a case for select."},

@@ -249,7 +249,7 @@ constexpr const char* acquire_text =
     "Waits until the lock is the caller's.\n\n"
     "Takes     whether to wait at all; how many seconds at most, -1 for no limit.\n"
     "Returns   True; False when it may not wait (any longer).\n"
-    "Throws    Cancelled; Misuse in a coroutine, unless it may not wait: write 'await lock.aacquire()'.\n"
+    "Throws    Cancelled; Misuse in a coroutine that would have to wait: write 'await lock.aacquire()'.\n"
     "Suspends  the tasklet, or the thread. Those who wait get it in the order in which they came.";
 constexpr const char* aacquire_text =
     "aacquire($self, /, blocking=True, timeout=-1)\n--\n\nThe awaitable twin of acquire; also a case for select.";

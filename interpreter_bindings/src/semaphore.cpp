@@ -124,7 +124,7 @@ PyMethodDef methods[] = {
      "Takes one unit, and waits until there is one.\n\n"
      "Takes     whether to wait at all; how many seconds at most.\n"
      "Returns   True; False when it may not wait (any longer).\n"
-     "Throws    Cancelled; Misuse in a coroutine, unless it may not wait: write 'await semaphore.aacquire()'.\n"
+     "Throws    Cancelled; Misuse in a coroutine that would have to wait: write 'await semaphore.aacquire()'.\n"
      "Suspends  the tasklet, or the thread. Those who wait are served in the order in which they came."},
     {"aacquire", as_method(aacquire), with_keywords,
      "aacquire($self, /, blocking=True, timeout=None)\n--\n\nThe awaitable twin of acquire; also a case for select."},
