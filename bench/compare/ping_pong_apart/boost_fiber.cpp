@@ -11,7 +11,7 @@ namespace fibers = boost::fibers;
 
 namespace {
 
-constexpr long rounds = 200'000;
+constexpr long rounds = 50'000;
 
 using channel = fibers::unbuffered_channel<long>;
 

@@ -3,7 +3,7 @@
 -module(erlang_processes).
 -export([main/0]).
 
--define(ROUNDS, 20000).
+-define(ROUNDS, 50000).
 
 main() ->
     support:report(?ROUNDS, fun(_) ->

@@ -8,7 +8,7 @@
 
 namespace {
 
-constexpr long rounds = 200'000;
+constexpr long rounds = 50'000;
 
 // Holds on to its worker until the other one has another.
 class meeting {

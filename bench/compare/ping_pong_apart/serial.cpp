@@ -6,7 +6,7 @@
 
 namespace {
 
-constexpr long rounds = 200'000;
+constexpr long rounds = 50'000;
 
 struct alignas(128) place {
   std::atomic<long> value{-1};

@@ -6,7 +6,7 @@ use tokio::{runtime::Builder, sync::mpsc};
 #[path = "../support.rs"]
 mod support;
 
-const ROUNDS: u64 = 200_000;
+const ROUNDS: u64 = 50_000;
 
 async fn answer(mut requests: mpsc::Receiver<u64>, replies: mpsc::Sender<u64>) {
     while let Some(value) = requests.recv().await {
