@@ -1,6 +1,7 @@
 """A pool of processes, and the same with tasklets."""
 
 import concurrent.futures
+import sys
 
 import martlet
 
@@ -19,6 +20,13 @@ def with_tasklets(limits):
         return list(pool.map(count_primes, limits))
 
 
+def with_isolated_tasklets(limits):
+    with martlet.Executor(isolated=True) as pool:
+        return list(pool.map(count_primes, limits))
+
+
 if __name__ == "__main__":
     limits = [100, 200, 300]
     assert with_processes(limits) == with_tasklets(limits) == [25, 46, 62]
+    if sys.version_info >= (3, 14):
+        assert with_isolated_tasklets(limits) == [25, 46, 62]

@@ -9,10 +9,11 @@ from collections import deque
 from concurrent import futures
 from functools import partial
 from inspect import iscoroutinefunction
+from itertools import chain, islice
 
 from martlet._condition import Condition
 from martlet._map import Results
-from martlet._martlet import Event, ablocking, current, now, run, scope
+from martlet._martlet import Event, ablocking, current, now, run, scope, spawn
 
 
 class Future(futures.Future):
@@ -88,7 +89,8 @@ class _Call:
 class Executor(futures.Executor):
     """A concurrent.futures.Executor each of whose calls is a tasklet.
 
-    Takes     how many calls are under way at a time; None: any number.
+    Takes     how many calls are under way at a time; None: any number. Whether they are isolated: in interpreters of their own, as
+              spawn(isolated=True) has it.
 
     Made in a tasklet it uses the run that the tasklet belongs to; elsewhere it begins one of its own, on a thread. A call may be
     a plain function or a coroutine function, and wait for whatever tasklets wait for. Use 'with' in a function, 'async with' in a
@@ -97,10 +99,11 @@ class Executor(futures.Executor):
 
     __module__ = "martlet"
 
-    def __init__(self, max_workers=None):
+    def __init__(self, max_workers=None, *, isolated=False):
         if max_workers is not None and max_workers <= 0:
             raise ValueError(f"Executor(): max_workers is how many calls run at a time, 1 or more; found {max_workers}")
         self._most = max_workers
+        self._isolated = isolated
         self._lock = allocate_lock()
         self._busy = 0  # under the lock, as all below
         self._waiting = deque()  # for one of `most` to end
@@ -122,7 +125,7 @@ class Executor(futures.Executor):
         Throws    RuntimeError after shutdown.
         Suspends  never.
         """
-        call = _Call(self, fn, args, kwargs)
+        call = _Call(self, partial(_isolated, fn) if self._isolated else fn, args, kwargs)
         future = call.future
         with self._lock:
             self._require_open("submit()")
@@ -143,15 +146,20 @@ class Executor(futures.Executor):
     def map(self, fn, *iterables, timeout=None, chunksize=1):
         """Calls fn with the items of the iterables, all at the same time, and gives the results in their order.
 
-        Takes     how many seconds the results may take; chunksize, for those who know it from processes, has no effect.
+        Takes     how many seconds the results may take; chunksize: how many calls an isolated worker is given at once, which has no
+                  effect elsewhere.
         Returns   an iterator; asking it for a result that is not there yet waits, and raises what the call raised, or TimeoutError.
         """
+        if self._isolated and chunksize > 1:
+            each = _await_each if iscoroutinefunction(fn) else _call_each
+            chunks = self.map(partial(each, fn), _chunks(zip(*iterables), chunksize), timeout=timeout)
+            return chain.from_iterable(chunks)
         due = None if timeout is None else now() + timeout
         if self._most is not None:
             return Results(deque(self.submit(fn, *args) for args in zip(*iterables)), lambda one: one.result(_left(due)))
         with self._lock:
             self._require_open("map()")
-        calls = deque(map(partial(self._inside.spawn, fn), *iterables))
+        calls = deque(map(partial(self._inside.spawn, fn, isolated=self._isolated), *iterables))
         return Results(calls, lambda one: one.join(_left(due)))
 
     def shutdown(self, wait=True, *, cancel_futures=False):
@@ -216,6 +224,24 @@ class Executor(futures.Executor):
                 future.cancel()
         if self._thread is not None:
             self._stop.set()
+
+
+async def _isolated(function, *args, **keywords):
+    return await spawn(partial(function, **keywords) if keywords else function, *args, isolated=True)
+
+
+def _call_each(function, chunk):
+    return [function(*args) for args in chunk]
+
+
+async def _await_each(function, chunk):
+    return [await function(*args) for args in chunk]
+
+
+def _chunks(values, size):
+    values = iter(values)
+    while chunk := list(islice(values, size)):
+        yield chunk
 
 
 def _left(due):

@@ -6,27 +6,28 @@ from itertools import islice
 from martlet._martlet import spawn
 
 
-def map(function, *iterables, limit=None):
+def map(function, *iterables, limit=None, isolated=False):
     """Calls a function with the items of the iterables, each call a tasklet, and gives the results in their order.
 
-    Takes     a plain function or a coroutine function; limit: how many are begun before their turn to be given, None: all.
+    Takes     a plain function or a coroutine function; limit: how many are begun before their turn to be given, None: all;
+              isolated: as spawn's.
     Returns   an iterator, which waits for the next result when it is asked for it, and raises what the call raised. When it is
               given up, so are the calls that are still under way: they are cancelled.
     Throws    Misuse in a coroutine when it is iterated over: write 'async for result in martlet.amap(...)'.
     """
-    pending, calls = _begin(function, iterables, limit)
+    pending, calls = _begin(function, iterables, limit, isolated)
     return Results(pending, lambda call: call.join(), calls)
 
 
-def amap(function, *iterables, limit=None):
+def amap(function, *iterables, limit=None, isolated=False):
     """The twin of map for coroutines: an asynchronous iterator."""
-    return AsyncResults(*_begin(function, iterables, limit))
+    return AsyncResults(*_begin(function, iterables, limit, isolated))
 
 
-def _begin(function, iterables, limit):
+def _begin(function, iterables, limit, isolated):
     if limit is not None and limit < 1:
         raise ValueError(f"map(): limit is how many calls are under way at a time, 1 or more; found {limit}")
-    calls = (spawn(function, *args) for args in zip(*iterables))
+    calls = (spawn(function, *args, isolated=isolated) for args in zip(*iterables))
     return deque(islice(calls, limit)), calls
 
 

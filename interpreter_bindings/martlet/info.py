@@ -24,6 +24,7 @@ def lines():
         f"interpreter  {platform.python_implementation()} {platform.python_version()}, {sys.executable}",
         f"lock         {lock}",
         f"workers      {facts['workers']} ({asked})",
+        f"isolated     {'workers with an interpreter each' if sys.version_info >= (3, 14) else 'not before Python 3.14'}",
         f"functions    {'tasklets too' if facts['functions'] else 'no tasklets on this version: spawn coroutines'}",
         f"switch       {facts['switch']}",
         "sockets      epoll",

@@ -2,6 +2,7 @@
 
 #include "arguments.hpp"
 #include "operation.hpp"
+#include "parcel.hpp"
 #include "python_tasklet.hpp"
 
 namespace martlet::python {
@@ -17,6 +18,25 @@ PyObject* raise_closed(module_state& state, const char* text) {
 
 constexpr const char* closed_for_sending = "the channel is closed: nothing can be sent any more";
 constexpr const char* closed_and_empty = "the channel is closed, and everything in it has been received";
+
+// Makes of a value what the channel carries; false with Misuse set when it cannot cross.
+bool load(const channel_object* to, PyObject* value, cargo& made) {
+  if (!to->is_isolated) [[likely]] {
+    made = cargo(object::share(value));
+    return true;
+  }
+  std::unique_ptr<parcel> packed = pack(*to->state, value);
+  if (packed == nullptr) {
+    return false;
+  }
+  made = cargo(std::move(packed));
+  return true;
+}
+
+// The reverse; null with an exception set when the value cannot be made here.
+PyObject* unload(module_state& state, cargo value) {
+  return value.is_parcel() ? unpack(state, value.take_parcel()) : value.take_object().release();
+}
 
 // ---- sending
 
@@ -38,27 +58,32 @@ bool read_send(PyObject* const* given, Py_ssize_t count, PyObject* keywords, con
 PyObject* send(PyObject* self, PyTypeObject*, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
   PyObject* value = nullptr;
   base::instant due = 0;
-  if (!read_send(given, count, keywords, "send", value, due)) {
+  cargo mine;
+  if (!read_send(given, count, keywords, "send", value, due) || !load(as_channel(self), value, mine)) {
     return nullptr;
   }
-  send_wait sending(as_channel(self), value);
+  send_wait sending(as_channel(self), std::move(mine));
   return block_until(sending, due, "channel.send()", "await channel.asend()");
 }
 
 PyObject* asend(PyObject* self, PyTypeObject*, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
   PyObject* value = nullptr;
   base::instant due = 0;
-  if (!read_send(given, count, keywords, "asend", value, due)) {
+  cargo mine;
+  if (!read_send(given, count, keywords, "asend", value, due) || !load(as_channel(self), value, mine)) {
     return nullptr;
   }
-  return make_operation<send_wait>(*as_channel(self)->state, due, "channel.asend()", as_channel(self), value);
+  return make_operation<send_wait>(*as_channel(self)->state, due, "channel.asend()", as_channel(self), std::move(mine));
 }
 
 PyObject* try_send(PyObject* self, PyObject* value) {
   if (refuse_beside_simulation(*as_channel(self)->state, "channel.try_send()")) {
     return nullptr;
   }
-  object mine = object::share(value);
+  cargo mine;
+  if (!load(as_channel(self), value, mine)) {
+    return nullptr;
+  }
   switch (as_channel(self)->values->try_send(mine)) {
     case try_status::done: Py_RETURN_TRUE;
     case try_status::would_wait: Py_RETURN_FALSE;
@@ -102,9 +127,9 @@ PyObject* try_receive(PyObject* self, PyTypeObject*, PyObject* const* given, Py_
       refuse_beside_simulation(*as_channel(self)->state, "channel.try_receive()")) {
     return nullptr;
   }
-  object value;
+  cargo value;
   switch (as_channel(self)->values->try_receive(value)) {
-    case try_status::done: return value.release();
+    case try_status::done: return unload(*as_channel(self)->state, std::move(value));
     case try_status::would_wait: return Py_NewRef(parsed[0] == nullptr ? Py_None : parsed[0]);
     case try_status::closed: break;
   }
@@ -135,17 +160,32 @@ PyObject* get_closed(PyObject* self, void*) { return PyBool_FromLong(as_channel(
 PyObject* get_balance(PyObject* self, void*) { return PyLong_FromSsize_t(as_channel(self)->values->balance()); }
 PyObject* get_capacity(PyObject* self, void*) { return PyLong_FromSize_t(as_channel(self)->values->capacity()); }
 
+PyObject* get_isolated(PyObject* self, void*) { return PyBool_FromLong(as_channel(self)->is_isolated ? 1 : 0); }
+
 PyObject* text_of(PyObject* self) {
   const auto& values = *as_channel(self)->values;
-  return PyUnicode_FromFormat("<martlet.channel of capacity %zu, balance %zd%s>", values.capacity(), values.balance(),
-                              values.is_closed() ? ", closed" : "");
+  return PyUnicode_FromFormat("<martlet.channel of capacity %zu, balance %zd%s%s>", values.capacity(), values.balance(),
+                              as_channel(self)->is_isolated ? ", isolated" : "", values.is_closed() ? ", closed" : "");
+}
+
+object new_channel(PyTypeObject* type, std::shared_ptr<channel<cargo>> values, bool is_isolated) {
+  object made = object::take(type->tp_alloc(type, 0));
+  if (made) {
+    channel_object* self = as_channel(made.get());
+    self->state = &state_of(type);
+    std::construct_at(&self->values, std::move(values));
+    self->is_isolated = is_isolated;
+  }
+  return made;
 }
 
 PyObject* make_channel(PyTypeObject* type, PyObject* args, PyObject* keywords) {
-  static char name[] = "capacity";
-  static char* names[] = {name, nullptr};
+  static char capacity_name[] = "capacity";
+  static char isolated_name[] = "isolated";
+  static char* names[] = {capacity_name, isolated_name, nullptr};
   Py_ssize_t capacity = 0;
-  if (PyArg_ParseTupleAndKeywords(args, keywords, "|n:channel", names, &capacity) == 0) {
+  int is_isolated = 0;
+  if (PyArg_ParseTupleAndKeywords(args, keywords, "|n$p:channel", names, &capacity, &is_isolated) == 0) {
     return nullptr;
   }
   if (capacity < 0) {
@@ -153,26 +193,21 @@ PyObject* make_channel(PyTypeObject* type, PyObject* args, PyObject* keywords) {
                  capacity);
     return nullptr;
   }
-  auto* self = as_channel(type->tp_alloc(type, 0));
-  if (self == nullptr) {
-    return nullptr;
-  }
-  self->state = &state_of(type);
   try {
-    self->values = new martlet::channel<object>(static_cast<std::size_t>(capacity));
+    return new_channel(type, std::make_shared<channel<cargo>>(static_cast<std::size_t>(capacity)), is_isolated != 0)
+        .release();
   } catch (...) {
-    Py_DECREF(self);
     return PyErr_NoMemory();
   }
-  return reinterpret_cast<PyObject*>(self);
 }
 
 int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   int stop = 0;
-  if (const auto* values = as_channel(self)->values; values != nullptr && values->capacity() != 0) {
+  const auto& values = as_channel(self)->values;
+  if (!as_channel(self)->is_isolated && values != nullptr && values->capacity() != 0) {
     // Whoever holds a channel's lock is attached and does not stop inside, so no collector finds it locked.
-    values->visit([&](const object& value) {
+    values->visit([&](const cargo& value) {
       if (stop == 0 && value.get() != nullptr) {
         stop = visit(value.get(), arg);
       }
@@ -182,8 +217,8 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
 }
 
 int clear(PyObject* self) {
-  if (auto* values = as_channel(self)->values; values != nullptr) {
-    for (object value; values->try_receive(value) == try_status::done;) {
+  if (const auto& values = as_channel(self)->values; values != nullptr && !as_channel(self)->is_isolated) {
+    for (cargo value; values->try_receive(value) == try_status::done;) {
       value = {};  // here, not under the lock
     }
   }
@@ -194,7 +229,7 @@ void free_channel(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   PyObject_GC_UnTrack(self);
   clear(self);
-  delete as_channel(self)->values;  // nobody waits in it: those who do keep it alive
+  std::destroy_at(&as_channel(self)->values);  // nobody waits in it: those who do keep it alive
   type->tp_free(self);
   Py_DECREF(type);
 }
@@ -237,17 +272,21 @@ PyGetSetDef properties[] = {
     {"closed", get_closed, nullptr, "Whether it has been closed.", nullptr},
     {"balance", get_balance, nullptr,
      "How many senders wait, and values in the buffer; or minus how many receivers wait.", nullptr},
+    {"isolated", get_isolated, nullptr, "Whether it may be passed to isolated workers.", nullptr},
     {"capacity", get_capacity, nullptr, "How many values it holds that nobody has received yet.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
 PyType_Slot slots[] = {
-    {Py_tp_doc, const_cast<char*>(
-                    "channel(capacity=0)\n--\n\n"
-                    "Carries values from tasklet to tasklet, of both kinds, and from and to threads.\n\n"
-                    "With capacity 0 a sender and a receiver meet; with more there is room for values that nobody\n"
-                    "has received yet. Both sides are served in the order in which they came. 'for' and 'async for'\n"
-                    "receive until the channel is closed and empty.")},
+    {Py_tp_doc,
+     const_cast<char*>(
+         "channel(capacity=0, *, isolated=False)\n--\n\n"
+         "Carries values from tasklet to tasklet, of both kinds, and from and to threads.\n\n"
+         "With capacity 0 a sender and a receiver meet; with more there is room for values that nobody\n"
+         "has received yet. Both sides are served in the order in which they came. 'for' and 'async for'\n"
+         "receive until the channel is closed and empty.\n\n"
+         "An isolated one may be passed to isolated workers. It carries copies, of what pickle can copy, and\n"
+         "memoryviews of memory that stays where it is; a send of anything else throws Misuse.")},
     {Py_tp_new, reinterpret_cast<void*>(make_channel)},
     {Py_tp_dealloc, reinterpret_cast<void*>(free_channel)},
     {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
@@ -273,9 +312,9 @@ PyType_Spec spec = {
 }  // namespace
 
 PyObject* receive_wait::case_result() {
-  std::optional<object> value = op_.result();
+  std::optional<cargo> value = op_.result();
   if (value) [[likely]] {
-    return value->release();
+    return unload(state_, std::move(*value));
   }
   switch (at_end_) {
     case at_end::raise_closed: return raise_closed(state_, closed_and_empty);
@@ -287,8 +326,9 @@ PyObject* receive_wait::case_result() {
 
 // It goes to the end of the queue. Where there is no room, a tasklet waits for some.
 void receive_wait::undo(PyObject* result) {
-  object value = object::share(result);
-  if (reinterpret_cast<channel_object*>(channel_.get())->values->try_send(value) == try_status::would_wait) {
+  channel_object* from = as_channel(channel_.get());
+  cargo value;
+  if (load(from, result, value) && from->values->try_send(value) == try_status::would_wait) {
     const object both = object::take(PyTuple_Pack(2, channel_.get(), result));
     const object sender = object::take(both ? call_bridge("send_later", both.get()) : nullptr);
   }
@@ -300,6 +340,10 @@ PyObject* send_wait::case_result() {
     return raise_closed(state_, closed_for_sending);
   }
   Py_RETURN_NONE;
+}
+
+PyObject* make_isolated_channel(module_state& state, std::shared_ptr<channel<cargo>> values) {
+  return new_channel(state.channel_type, std::move(values), true).release();
 }
 
 bool make_channel_type(PyObject* module, module_state& state) {

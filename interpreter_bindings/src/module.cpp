@@ -1,5 +1,6 @@
 #include "module_state.hpp"
 
+#include "parcel.hpp"
 #include "python_tasklet.hpp"
 #include "run.hpp"
 
@@ -49,18 +50,21 @@ int execute(PyObject* module) {
       state.partial_type != nullptr && state.exception_group != nullptr && add_exceptions(module, state) &&
       make_operation_type(module, state) && make_handle_type(module, state) && make_channel_type(module, state) &&
       make_scope_type(module, state) && make_selected_type(module, state) && make_simulation_type(module, state) &&
-      add_event(module) && add_guest(module) && add_local(module) && add_locks(module) && add_readiness(module) &&
-      add_semaphores(module) && add_shield(module) && PyModule_AddFunctions(module, blocking_functions) == 0 &&
-      PyModule_AddFunctions(module, run_functions) == 0 && PyModule_AddFunctions(module, pause_functions) == 0 &&
-      PyModule_AddFunctions(module, select_functions) == 0 && PyModule_AddFunctions(module, simulation_functions) == 0;
+      add_event(module) && add_guest(module) && add_local(module) && add_locks(module) && add_parcel(module, state) &&
+      add_readiness(module) && add_semaphores(module) && add_shield(module) &&
+      PyModule_AddFunctions(module, blocking_functions) == 0 && PyModule_AddFunctions(module, run_functions) == 0 &&
+      PyModule_AddFunctions(module, pause_functions) == 0 && PyModule_AddFunctions(module, select_functions) == 0 &&
+      PyModule_AddFunctions(module, simulation_functions) == 0;
   return is_complete ? 0 : -1;
 }
 
 int traverse(PyObject* module, visitproc visit, void* arg) {
   const auto* state = static_cast<module_state*>(PyModule_GetState(module));
+  Py_VISIT(state->borrowed_type);
   Py_VISIT(state->channel_type);
   Py_VISIT(state->handle_type);
   Py_VISIT(state->operation_type);
+  Py_VISIT(state->parcel_type);
   Py_VISIT(state->scope_type);
   Py_VISIT(state->selected_type);
   Py_VISIT(state->simulation_type);
@@ -76,9 +80,11 @@ int traverse(PyObject* module, visitproc visit, void* arg) {
 
 int clear(PyObject* module) {
   auto* state = static_cast<module_state*>(PyModule_GetState(module));
+  Py_CLEAR(state->borrowed_type);
   Py_CLEAR(state->channel_type);
   Py_CLEAR(state->handle_type);
   Py_CLEAR(state->operation_type);
+  Py_CLEAR(state->parcel_type);
   Py_CLEAR(state->scope_type);
   Py_CLEAR(state->selected_type);
   Py_CLEAR(state->simulation_type);
@@ -94,6 +100,10 @@ int clear(PyObject* module) {
 
 void free_module(void* module) {
   clear(static_cast<PyObject*>(module));
+  if (const auto& home = static_cast<module_state*>(PyModule_GetState(static_cast<PyObject*>(module)))->home;
+      home != nullptr) {
+    home->close();
+  }
   for (const std::shared_ptr<run>& one :
        static_cast<module_state*>(PyModule_GetState(static_cast<PyObject*>(module)))->runs) {
     static_cast<void>(new std::shared_ptr<run>(one));  // under way to the very end of the process: a guest never closed

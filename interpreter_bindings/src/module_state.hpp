@@ -13,13 +13,16 @@
 
 namespace martlet::python {
 
+class buffer_home;
 class run;
 
 /// What one interpreter's copy of the module has: its types, its exceptions and the runs that are under way.
 struct module_state {
+  PyTypeObject* borrowed_type = nullptr;
   PyTypeObject* channel_type = nullptr;
   PyTypeObject* handle_type = nullptr;
   PyTypeObject* operation_type = nullptr;
+  PyTypeObject* parcel_type = nullptr;
   PyTypeObject* scope_type = nullptr;
   PyTypeObject* selected_type = nullptr;
   PyTypeObject* simulation_type = nullptr;
@@ -32,6 +35,8 @@ struct module_state {
 
   PyObject* partial_type = nullptr;     // functools.partial
   PyObject* exception_group = nullptr;  // BaseExceptionGroup
+
+  std::shared_ptr<buffer_home> home;
 
   base::spin_lock lock;
   std::vector<std::shared_ptr<run>> runs;          // under the lock: those under way, in the order in which they began
@@ -84,6 +89,7 @@ bool add_event(PyObject* module);
 bool add_guest(PyObject* module);
 bool add_local(PyObject* module);
 bool add_locks(PyObject* module);
+bool add_parcel(PyObject* module, module_state& state);
 bool add_readiness(PyObject* module);
 bool add_semaphores(PyObject* module);
 bool add_shield(PyObject* module);

@@ -154,7 +154,8 @@ class run : public std::enable_shared_from_this<run> {
 /// What a spawn may say beside what it starts.
 struct spawn_options {
   PyObject* name = nullptr;
-  bool is_pinned = false;  // a coroutine stays on the thread that begins it, as a function does anyway
+  bool is_pinned = false;    // a coroutine stays on the thread that begins it, as a function does anyway
+  bool is_isolated = false;  // it runs in another interpreter
 };
 
 /// Makes `what` a tasklet of `all` in `owner`, and enters it.
@@ -191,7 +192,7 @@ bool refuse_child_of_fork(const tasklet_frame& who, const char* call);
 /// Finds the run that a spawn on this thread goes to; null with an exception set when there is none.
 std::shared_ptr<run> run_for_spawn(module_state& state);
 
-/// Splits `spawn(what, *args, name=None, pin=False)`.
+/// Splits `spawn(what, *args, name=None, pin=False, isolated=False)`.
 ///
 /// Returns   false with an exception set.
 bool read_spawn(Py_ssize_t count, PyObject* const* given, PyObject* keywords, spawn_options& how);

@@ -143,6 +143,12 @@ PyObject* tasklets_function(PyObject* module, PyObject*) {
   return list_of(std::move(found));
 }
 
+bool read_truth(PyObject* value, bool& truth) {
+  const int answer = PyObject_IsTrue(value);
+  truth = answer > 0;
+  return answer >= 0;
+}
+
 }  // namespace
 
 bool read_spawn(Py_ssize_t count, PyObject* const* given, PyObject* keywords, spawn_options& how) {
@@ -153,11 +159,13 @@ bool read_spawn(Py_ssize_t count, PyObject* const* given, PyObject* keywords, sp
     if (PyUnicode_CompareWithASCIIString(keyword, "name") == 0) {
       how.name = value == Py_None ? nullptr : value;
     } else if (PyUnicode_CompareWithASCIIString(keyword, "pin") == 0) {
-      const int answer = PyObject_IsTrue(value);
-      if (answer < 0) {
+      if (!read_truth(value, how.is_pinned)) {
         return false;
       }
-      how.is_pinned = answer != 0;
+    } else if (PyUnicode_CompareWithASCIIString(keyword, "isolated") == 0) {
+      if (!read_truth(value, how.is_isolated)) {
+        return false;
+      }
     } else {
       PyErr_Format(PyExc_TypeError,
                    "spawn() has no argument '%U'; what the tasklet needs is given by position, or with "
@@ -187,13 +195,16 @@ PyMethodDef run_functions[] = {
      "Returns   what main returned. Tasklets that are still there when main ends are cancelled and waited for.\n"
      "Throws    what main raised; KeyboardInterrupt when Ctrl-C was pressed; Misuse inside a tasklet."},
     {"spawn", as_method(spawn_function), METH_FASTCALL | METH_KEYWORDS,
-     "spawn($module, what, /, *args, name=None, pin=False)\n--\n\n"
+     "spawn($module, what, /, *args, name=None, pin=False, isolated=False)\n--\n\n"
      "Starts a tasklet.\n\n"
      "Takes     a coroutine or a coroutine function, which may change its thread at every await, unless it is pinned to the\n"
      "          one that begins it; or a plain function, which may block anywhere and stays on the thread that begins it.\n"
      "          Context variables are copied.\n"
+     "          An isolated one runs in an interpreter of its own, in parallel whether there is a global lock or not, from\n"
+     "          Python 3.14 on: a function or coroutine function that a module defines. Its arguments and its result are\n"
+     "          copied, but for memoryviews and isolated channels.\n"
      "Returns   its handle, which may be dropped; an error that nobody joins is then reported by sys.unraisablehook.\n"
-     "Throws    Misuse when nothing runs tasklets.\n"
+     "Throws    Misuse when nothing runs tasklets, and for what cannot cross into another interpreter.\n"
      "Suspends  never."},
     {"current", current_function, METH_NOARGS,
      "current($module, /)\n--\n\nReturns the handle of the tasklet that calls, None outside of any."},

@@ -127,6 +127,28 @@ site site_of(const handle_object* self) noexcept {
   return site::here(file, static_cast<unsigned>(PyCode_Addr2Line(code, self->instruction)));
 }
 
+// Returns   the coroutine that has `what` run by an isolated worker, and ends as it does; null with an exception set.
+object stand_in_for(run& all, PyObject* name, PyObject* what, PyObject* const* args, Py_ssize_t count) {
+  if (all.is_simulated()) {
+    PyErr_SetString(all.state().misuse,
+                    "spawn(isolated=True): a simulation runs on one thread, and isolated workers are others: spawn it "
+                    "there without");
+    return {};
+  }
+  const object module = object::take(PyImport_ImportModule("martlet._isolated"));
+  const object function = object::take(module ? PyObject_GetAttrString(module.get(), "stand_in") : nullptr);
+  const object given = object::take(PyTuple_New(count + 2));
+  if (!function || !given) {
+    return {};
+  }
+  PyTuple_SET_ITEM(given.get(), 0, Py_NewRef(name == nullptr ? Py_None : name));
+  PyTuple_SET_ITEM(given.get(), 1, Py_NewRef(what));
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    PyTuple_SET_ITEM(given.get(), i + 2, Py_NewRef(args[i]));
+  }
+  return object::take(PyObject_CallObject(function.get(), given.get()));
+}
+
 void free_unstarted(tasklet_frame* frame) noexcept {
   if (frame->body_ == body::coroutine) {
     free_frame(static_cast<coroutine_frame*>(frame));
@@ -144,9 +166,17 @@ PyObject* spawn_in(run& all, family& owner, PyObject* scope, PyObject* what, PyO
   if (!context) {
     return nullptr;
   }
+  object stand_in;
+  if (how.is_isolated) {
+    stand_in = stand_in_for(all, how.name, what, args, count);
+    if (!stand_in) {
+      return nullptr;
+    }
+  }
   tasklet_frame* frame = nullptr;
   try {
-    frame = make_tasklet(state, what, args, count, std::move(context));
+    frame = stand_in ? make_tasklet(state, stand_in.get(), nullptr, 0, std::move(context))
+                     : make_tasklet(state, what, args, count, std::move(context));
   } catch (...) {
     return raise_what_was_caught(state);
   }

@@ -10,7 +10,7 @@ from martlet import info
 
 def test_it_tells_what_there_is():
     told = dict(line.split(maxsplit=1) for line in info.lines())
-    assert list(told) == ["martlet", "interpreter", "lock", "workers", "functions", "switch", "sockets", "system"]
+    assert list(told) == ["martlet", "interpreter", "lock", "workers", "isolated", "functions", "switch", "sockets", "system"]
     assert "%d.%d.%d" % sys.version_info[:3] in told["interpreter"]
     assert ("no global lock" in told["lock"]) == bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 

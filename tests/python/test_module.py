@@ -48,7 +48,7 @@ def test_the_stubs_name_what_there_is():
 def test_signatures_can_be_asked_for():
     import inspect
 
-    assert str(inspect.signature(martlet.spawn)) == "(what, /, *args, name=None, pin=False)"
+    assert str(inspect.signature(martlet.spawn)) == "(what, /, *args, name=None, pin=False, isolated=False)"
     assert str(inspect.signature(martlet.channel.send)) == "(self, value, /, timeout=None)"
 
 
