@@ -3,7 +3,7 @@
 An example is a fenced block marked ```cpp or ```python. Its lines must stand together, in this order, in one file under
 docs/examples or tests (indentation as a whole may differ). One that is marked ```cpp from=docs/examples/a.cpp#name is
 exactly what stands there between the lines // [name] and // [end]. A block that shows a shape rather than a program is
-marked ```cpp fragment, and is not looked for.
+marked ```cpp fragment, and is not looked for. The programs of the Python tutorial are run from where they stand.
 
 What the library says when it stops a program or refuses a call stands in docs/reference/errors.md.
 """
@@ -14,6 +14,7 @@ import sys
 import textwrap
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+RUN_AS_THEY_STAND = ROOT / "docs/tutorial/python"  # by tests/python/test_tutorial.py
 FENCE = re.compile(r"^(?P<indent> *)(?P<mark>`{3,}|~{3,})(?P<info>[^`\n]*)$")
 LINK = re.compile(r"(?<!\!)\[[^\]\n]+\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)|\!\[[^\]\n]*\]\(<?([^)\s>]+)>?\)")
 HEADING = re.compile(r"^#{1,6} +(.*?) *#*$")
@@ -138,6 +139,8 @@ def main():
             if language not in suffixes or "fragment" in words:
                 continue
             examples += 1
+            if path.parent == RUN_AS_THEY_STAND:
+                continue
             origin = next((word[5:] for word in words if word.startswith("from=")), None)
             if origin is not None:
                 if text.rstrip() != (region(origin) or "").rstrip():
