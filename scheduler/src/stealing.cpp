@@ -364,10 +364,10 @@ inline void stealing::begin_turn(worker& w, tasklet* root) noexcept {
   w.budget_ = budget;
 }
 
-// What is not simply the next one's turn is left to the loop: a look around, work to be offered.
+// What is not simply the next one's turn is left to the loop: a look around, work to be offered, a thread to be detached.
 tasklet* stealing::rotate(tasklet* who, tasklet* root, host& here) noexcept {
   auto& w = static_cast<worker&>(here);
-  if (w.until_look_ == 1 || root->is_pinned_ || somebody_idle()) [[unlikely]] {
+  if (w.until_look_ == 1 || root->is_pinned_ || w.detach_ != nullptr || somebody_idle()) [[unlikely]] {
     return nullptr;
   }
   tasklet* next = w.rotate(who);

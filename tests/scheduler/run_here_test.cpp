@@ -167,6 +167,33 @@ TEST_SUITE("run_here") {
     CHECK(left == nullptr);
   }
 
+  TEST_CASE("what a tasklet attached is detached before another one runs, also when it merely yields") {
+    scheduler pool(martlet::scheduler_options{.workers = 0, .lent_threads = 1});
+    int attached = 0;
+    int found = 0;
+    const auto attaches = [&]() -> task<> {
+      for (int i = 0; i < 100; ++i) {
+        auto& here = *martlet::detail::current_host();
+        here.detach_ = [](martlet::detail::host& there) { there.detach_ = nullptr; };
+        ++attached;
+        co_await martlet::yield();
+      }
+    };
+    const auto looks = [&]() -> task<> {
+      while (attached < 100) {
+        found += martlet::detail::current_host()->detach_ != nullptr ? 1 : 0;
+        co_await martlet::yield();
+      }
+    };
+    pool.run_here([&]() -> task<> {
+      auto one = martlet::spawn(attaches());
+      auto other = martlet::spawn(looks());
+      co_await one.join();
+      co_await other.join();
+    }());
+    CHECK(found == 0);
+  }
+
   TEST_CASE("a scheduler without workers is destroyed with tasklets and timers left behind") {
     for (int i = 0; i < 20; ++i) {
       counter stopped{0};

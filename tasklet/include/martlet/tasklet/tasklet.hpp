@@ -219,11 +219,10 @@ class executor {
   virtual void ready(tasklet* who, tasklet* root, host* here, turn when) noexcept = 0;
 
   /// Puts `who`, the leaf of the tasklet `root` that runs here, behind all others and takes the next one, which counts
-  /// as running from here on. As `ready` with `turn::last`, without the way through the worker's loop; for tasklets
-  /// that leave nothing attached to the thread.
+  /// as running from here on. As `ready` with `turn::last`, without the way through the worker's loop.
   ///
   /// Returns   whom to resume; `here.queues_` is held then until `who` has left its stack, so that nobody takes it
-  ///           before. Null, with nothing done, when there is no such short way.
+  ///           before. Null, with nothing done, when there is no such short way: something is attached to the thread, say.
   virtual tasklet* rotate(tasklet* who, tasklet* root, host& here) noexcept = 0;
 
  protected:
