@@ -5,14 +5,14 @@ debug_tree=build/debug
 release_tree=build/release
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/martlet
 core_rooms=(base tasklet scheduler channel net)
-core_suites=("${core_rooms[@]}" linear hazards faults) # what passes under sanitizers, and wherever tasklets run
+core_suites=("${core_rooms[@]}" linear hazards faults embedding) # what passes under sanitizers, and wherever tasklets run
 
 # Packages by what they are needed for. Debian 12 has two Boosts, and its default is too old.
 boost_packages=(libboost-dev libboost-context-dev)
 if grep -qs '^VERSION_ID="12"' /etc/os-release; then
   boost_packages=(libboost1.81-dev libboost-context1.81-dev)
 fi
-build_packages=(g++ meson ninja-build pkg-config python3 "${boost_packages[@]}" libtbb-dev libhwloc-dev doctest-dev nlohmann-json3-dev libcli11-dev zlib1g-dev
+build_packages=(g++ meson ninja-build pkg-config python3 python3-dev "${boost_packages[@]}" libtbb-dev libhwloc-dev doctest-dev nlohmann-json3-dev libcli11-dev zlib1g-dev
   python3-jsonschema)
 bench_packages=(libbenchmark-dev)
 compare_packages=("${boost_packages[@]/context/fiber}" liburing-dev python3-venv python3-dev python3-matplotlib)
@@ -107,7 +107,7 @@ configure() {
   shift
   options="$*"
   # The test that each header compiles alone is generated for the headers there are at this moment, so a new one configures again.
-  headers=$(find base tasklet scheduler channel net loadtest -path '*/include/*' -name '*.hpp' | sort)
+  headers=$(find base tasklet scheduler channel net loadtest interpreter_bindings -path '*/include/*' -name '*.hpp' | sort)
   if [ -e "$tree/meson-private/coredata.dat" ]; then
     [ "$(cat "$mark" 2>/dev/null)" != "$options"$'\n'"$headers" ] || return 0
     if [ -e "$mark" ] && [ "$(head -n 1 "$mark")" != "$options" ]; then

@@ -19,7 +19,8 @@ PyObject* raise_closed(module_state& state, const char* text) {
 constexpr const char* closed_for_sending = "the channel is closed: nothing can be sent any more";
 constexpr const char* closed_and_empty = "the channel is closed, and everything in it has been received";
 
-// Makes of a value what the channel carries; false with Misuse set when it cannot cross.
+}  // namespace
+
 bool load(const channel_object* to, PyObject* value, cargo& made) {
   if (!to->is_isolated) [[likely]] {
     made = cargo(object::share(value));
@@ -33,7 +34,9 @@ bool load(const channel_object* to, PyObject* value, cargo& made) {
   return true;
 }
 
-// The reverse; null with an exception set when the value cannot be made here.
+namespace {
+
+// The reverse of `load`; null with an exception set when the value cannot be made here.
 PyObject* unload(module_state& state, cargo value) {
   return value.is_parcel() ? unpack(state, value.take_parcel()) : value.take_object().release();
 }
@@ -179,7 +182,7 @@ object new_channel(PyTypeObject* type, std::shared_ptr<channel<cargo>> values, b
   return made;
 }
 
-PyObject* make_channel(PyTypeObject* type, PyObject* args, PyObject* keywords) {
+PyObject* new_from_python(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   static char capacity_name[] = "capacity";
   static char isolated_name[] = "isolated";
   static char* names[] = {capacity_name, isolated_name, nullptr};
@@ -206,7 +209,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   int stop = 0;
   const auto& values = as_channel(self)->values;
   if (!as_channel(self)->is_isolated && values != nullptr && values->capacity() != 0) {
-    // Whoever holds a channel's lock is attached and does not stop inside, so no collector finds it locked.
+    // Whoever moves a value is attached, C++'s tasklets too: no object changes its place while a collector looks.
     values->visit([&](const cargo& value) {
       if (stop == 0 && value.get() != nullptr) {
         stop = visit(value.get(), arg);
@@ -287,7 +290,7 @@ PyType_Slot slots[] = {
          "receive until the channel is closed and empty.\n\n"
          "An isolated one may be passed to isolated workers. It carries copies, of what pickle can copy, and\n"
          "memoryviews of memory that stays where it is; a send of anything else throws Misuse.")},
-    {Py_tp_new, reinterpret_cast<void*>(make_channel)},
+    {Py_tp_new, reinterpret_cast<void*>(new_from_python)},
     {Py_tp_dealloc, reinterpret_cast<void*>(free_channel)},
     {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(clear)},
@@ -340,6 +343,10 @@ PyObject* send_wait::case_result() {
     return raise_closed(state_, closed_for_sending);
   }
   Py_RETURN_NONE;
+}
+
+PyObject* make_channel(module_state& state, std::size_t capacity) {
+  return new_channel(state.channel_type, std::make_shared<channel<cargo>>(capacity), false).release();
 }
 
 PyObject* make_isolated_channel(module_state& state, std::shared_ptr<channel<cargo>> values) {

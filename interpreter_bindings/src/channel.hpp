@@ -14,6 +14,16 @@ struct channel_object {
   bool is_isolated;
 };
 
+/// Makes a channel between the tasklets of one interpreter. Throws std::bad_alloc.
+///
+/// Returns   null with an exception set.
+PyObject* make_channel(module_state& state, std::size_t capacity);
+
+/// Makes of a value what the channel carries. Runs Python when it has to be packed.
+///
+/// Returns   false with Misuse set when it cannot cross.
+bool load(const channel_object* to, PyObject* value, cargo& made);
+
 /// Makes the twin, in this interpreter, of an isolated channel.
 ///
 /// Returns   null with an exception set.

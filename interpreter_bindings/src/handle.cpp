@@ -347,7 +347,7 @@ PyObject* name_of(handle_object* self) {
 
 PyObject* place_of(handle_object* self) {
   if (self->code == nullptr) {
-    return PyUnicode_FromString("an unknown place");
+    return PyUnicode_FromString(self->frame->record_.site_.text().c_str());
   }
   auto* code = reinterpret_cast<PyCodeObject*>(self->code);
   return PyUnicode_FromFormat("%U:%d", code->co_filename, PyCode_Addr2Line(code, self->instruction));

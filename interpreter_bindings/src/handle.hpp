@@ -11,7 +11,7 @@ struct handle_object {
   tasklet_frame* frame;
   PyObject* name;      // a str, or null: then the callable's
   PyObject* function;  // whose name it has when it was given none
-  PyObject* code;      // where it was spawned: a code object and an instruction; null when unknown
+  PyObject* code;      // where it was spawned: a code object and an instruction; null: in C++, which its record knows
   int instruction;
   bool is_told;      // somebody has seen the error, or will: no report when it is dropped
   bool is_explored;  // its run is one of many, which wants to know of the error and is not worth a report

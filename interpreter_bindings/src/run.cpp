@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <exception>
 
+#include <martlet/base/check.hpp>
+#include <martlet/tasklet/fiber.hpp>
 #include <martlet/tasklet/task.hpp>
 
 #include "coroutine_tasklet.hpp"
@@ -25,6 +27,22 @@ constinit nobody owner_of_closers;
 void detach(detail::host& here) {
   PyEval_SaveThread();
   here.detach_ = nullptr;
+}
+
+// A fiber of C++'s that was attached has left its stack.
+void return_from_fiber(detail::host& here) {
+  if (PyEval_GetFrame() != nullptr) {
+    base::fatal(
+        "a fiber waited inside of C++ code that was called by Python code that the fiber had called: what runs next on "
+        "this worker cannot have the interpreter then; let a Python tasklet wait, or wait outside of the call");
+  }
+  use_c_stack(static_cast<attachment*>(here.attachment_)->state, {});
+  here.detach_ = &detach;
+}
+
+void detach_fiber(detail::host& here) {
+  return_from_fiber(here);
+  detach(here);
 }
 
 void free_spares(std::vector<data_stack>& spares) noexcept {
@@ -91,37 +109,47 @@ run::~run() { family::free(root_); }
 
 attachment& run::attach(detail::host& here) {
   auto* mine = static_cast<attachment*>(here.attachment_);
-  if (here.detach_ != nullptr) [[likely]] {
+  if (here.detach_ == &detach) [[likely]] {
     return *mine;
   }
-  if (mine == nullptr) {
-    if (std::this_thread::get_id() == lent_thread_) {
-      mine = &lent_;
-      mine->of = this;
-      mine->state = lent_state_;
-    } else {
-      mine = new attachment{.of = this, .state = PyThreadState_New(interpreter_), .spares = {}};
-    }
+  if (here.detach_ != nullptr) {
+    return_from_fiber(here);
+    return *mine;
+  }
+  if (mine == nullptr) {  // the lent thread; the others have theirs from the beginning
+    mine = &lent_;
     here.attachment_ = mine;
+  } else if (mine->state == nullptr) {
+    mine->state = PyThreadState_New(interpreter_);
   }
   PyEval_RestoreThread(mine->state);
   here.detach_ = &detach;
   return *mine;
 }
 
+void run::attach_for_cpp(detail::host& here) {
+  if (here.fiber_ == nullptr) {
+    attach(here);
+    return;
+  }
+  if (here.detach_ != &detach_fiber) {
+    use_c_stack(attach(here).state, here.fiber_->memory);
+    here.detach_ = &detach_fiber;
+  }
+}
+
 // A worker's thread ends: its thread state with it.
 void run::let_worker_go() noexcept {
   detail::host& here = *detail::current_host();
-  if (here.attachment_ == nullptr) {
-    return;
+  const std::unique_ptr<attachment> mine(static_cast<attachment*>(here.attachment_));
+  if (mine->state != nullptr) {
+    attach(here);
+    free_spares(mine->spares);
+    PyThreadState_Clear(mine->state);
+    PyThreadState_DeleteCurrent();
+    here.detach_ = nullptr;
   }
-  attachment& mine = attach(here);
-  free_spares(mine.spares);
-  PyThreadState_Clear(mine.state);
-  PyThreadState_DeleteCurrent();
-  here.detach_ = nullptr;
   here.attachment_ = nullptr;
-  delete &mine;
 }
 
 bool run::admit() noexcept {
@@ -175,14 +203,19 @@ std::vector<object> run::tasklets() {
 void run::stop_all() {
   const tasklet_frame* self = current_tasklet();
   std::vector<object> found;
+  detail::tasklet* other = nullptr;
   {
     const std::lock_guard guard(lock_);  // keeps the families
     stopping_ = true;
     for (family* one : families_) {
       one->begin_stop(found, self);
     }
+    other = cpp_main_;
   }
   family::ask_all(found);
+  if (other != nullptr) {  // its frame stays until the run is over, and that waits for who calls this
+    detail::request_cancel(other);
+  }
 }
 
 void run::stop_because(PyObject* reason) {
@@ -234,24 +267,31 @@ void run::create_pool() {
   scheduler_options options;
   options.workers = static_cast<int>(workers_) - 1;
   options.lent_threads = 1;
+  options.on_worker_start = [this] {
+    detail::current_host()->attachment_ = new attachment{.of = this, .state = nullptr, .spares = {}};
+  };
   options.on_worker_stop = [this] { let_worker_go(); };
   pool_ = std::make_shared<scheduler>(options);
 }
 
+// Returns   the end of the run, of which the caller lets go.
+martlet::handle<void> run::begin() {
+  create_pool();
+  closer_ = make_frame<closer>();
+  return martlet::handle<void>(closer_->result());
+}
+
 PyObject* run::execute(PyObject* what, PyObject* const* args, Py_ssize_t count) {
+  martlet::handle<void> end;
   try {
-    create_pool();
-    closer_ = make_frame<closer>();
+    end = begin();
   } catch (...) {
     return raise_what_was_caught(state_);
   }
-  handle<void> end(closer_->result());  // frees it
-  lent_thread_ = std::this_thread::get_id();
   main_handle_ = object::take(spawn_in(*this, *root_, nullptr, what, args, count, {}, true));
   if (!main_handle_) {
-    closer_->give_up();
-    Py_BEGIN_ALLOW_THREADS pool_.reset();
-    Py_END_ALLOW_THREADS return nullptr;
+    abandon();
+    return nullptr;
   }
   if (is_simulated()) {
     run_to_the_end(std::move(end));  // where nobody sleeps, and so bytecode looks for signals often enough
@@ -260,20 +300,42 @@ PyObject* run::execute(PyObject* what, PyObject* const* args, Py_ssize_t count) 
     run_to_the_end(std::move(end));
     signals.stop();
   }
-  Py_BEGIN_ALLOW_THREADS pool_.reset();  // in a simulation that could not go on, the tasklets end here
-  Py_END_ALLOW_THREADS free_spares(lent_.spares);
+  end_pool();
   return result_of_main();
 }
 
-void run::run_to_the_end(handle<void> end) {
+// There is no main tasklet after all.
+void run::abandon() {
+  closer_->give_up();
+  end_pool();
+}
+
+// What is still there of C++'s ends here, and in a simulation that could not go on, the tasklets.
+void run::end_pool() {
+  Py_BEGIN_ALLOW_THREADS pool_.reset();
+  Py_END_ALLOW_THREADS free_spares(lent_.spares);
+}
+
+// Around the time in which the calling thread runs tasklets.
+void run::enter_lent() noexcept {
+  lent_.state = PyEval_SaveThread();
+  is_lent_inside_ = true;
+}
+
+void run::leave_lent() noexcept {
+  is_lent_inside_ = false;
+  PyEval_RestoreThread(lent_.state);
+}
+
+void run::run_to_the_end(martlet::handle<void> end) {
   std::exception_ptr why_not;
-  lent_state_ = PyEval_SaveThread();
+  enter_lent();
   try {
     pool_->run_here(std::move(end));
   } catch (...) {  // a simulation: a deadlock, or a schedule that does not fit
     why_not = std::current_exception();
   }
-  PyEval_RestoreThread(lent_state_);
+  leave_lent();
   if (simulated_ != nullptr) {
     trace_ = {.hash = simulated_->hash(),
               .steps = simulated_->steps(),
@@ -326,24 +388,22 @@ bool run::begin_as_guest(std::unique_ptr<guest>& seat) {
     raise_what_was_caught(state_);
     return false;
   }
-  lent_thread_ = std::this_thread::get_id();
   is_guest_ = true;
   return true;
 }
 
 bool run::poll(guest& seat) {
-  lent_state_ = PyEval_SaveThread();
-  lent_.state = lent_state_;
   bool was_possible = true;
+  enter_lent();
   try {
     seat.poll();
   } catch (...) {
     was_possible = false;
-    PyEval_RestoreThread(lent_state_);
+    leave_lent();
     raise_what_was_caught(state_);
   }
   if (was_possible) {
-    PyEval_RestoreThread(lent_state_);
+    leave_lent();
   }
   return was_possible && !raise_reason();
 }
@@ -359,12 +419,10 @@ bool run::end_as_guest(std::unique_ptr<guest>& seat) {
     Py_BEGIN_ALLOW_THREADS std::this_thread::yield();  // a worker is about to count its last one
     Py_END_ALLOW_THREADS
   }
-  lent_state_ = PyEval_SaveThread();
-  lent_.state = lent_state_;
+  enter_lent();
   seat.reset();
-  pool_.reset();
-  PyEval_RestoreThread(lent_state_);
-  free_spares(lent_.spares);
+  leave_lent();
+  end_pool();
   return true;
 }
 
@@ -380,8 +438,6 @@ PyObject* run::result_of_main() {
   }
   return Py_NewRef(main->result);
 }
-
-namespace {
 
 bool may_run_here(module_state& state, const char* call) {
   if (detail::current_host() != nullptr) {
@@ -399,8 +455,6 @@ bool may_run_here(module_state& state, const char* call) {
     default: return true;
   }
 }
-
-}  // namespace
 
 // A simulation has martlet for itself.
 bool begin_run(module_state& state, const std::shared_ptr<run>& one, const char* call) {

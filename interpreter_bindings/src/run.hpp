@@ -11,6 +11,7 @@
 #include <martlet/base/fork.hpp>
 #include <martlet/scheduler/guest.hpp>
 #include <martlet/scheduler/simulation.hpp>
+#include <martlet/tasklet/task.hpp>
 
 namespace martlet::python {
 
@@ -18,7 +19,7 @@ namespace martlet::python {
 /// the other and detached before anything else happens there.
 struct attachment {
   run* of = nullptr;
-  PyThreadState* state = nullptr;
+  PyThreadState* state = nullptr;  // made when it is attached for the first time
   std::vector<data_stack> spares;  // of function tasklets that have ended
 };
 
@@ -46,6 +47,11 @@ class run : public std::enable_shared_from_this<run> {
   /// Returns   what it returned, or null with an exception set.
   PyObject* execute(PyObject* what, PyObject* const* args, Py_ssize_t count);
 
+  /// The same with a main tasklet of C++'s, in a program that embeds Python.
+  ///
+  /// Throws    what that threw, or what stopped the run.
+  void execute(task<> main);
+
   /// Begins it without a main tasklet: the calling thread, which runs an event loop, polls `seat` whenever that says so.
   ///
   /// Returns   false with an exception set.
@@ -63,6 +69,9 @@ class run : public std::enable_shared_from_this<run> {
 
   /// Attaches the calling worker's thread to the interpreter, if it is not attached already.
   attachment& attach(detail::host& here);
+
+  /// The same for the tasklet of C++'s that runs there, until it waits or ends.
+  void attach_for_cpp(detail::host& here);
 
   /// Counts a tasklet that is about to be entered; false when the run is over.
   bool admit() noexcept;
@@ -97,6 +106,9 @@ class run : public std::enable_shared_from_this<run> {
   /// Returns   whether the calling thread drives it as a guest.
   bool is_guest_here() const noexcept { return is_guest_ && lent_thread_ == std::this_thread::get_id(); }
 
+  /// Returns   whether the calling thread is lent to it, and inside at the moment.
+  bool has_caller_inside() const noexcept { return lent_thread_ == std::this_thread::get_id() && is_lent_inside_; }
+
   /// Returns   false in a child of fork: nobody runs its tasklets there.
   bool is_here() const noexcept { return process_ == base::process_generation(); }
 
@@ -114,11 +126,18 @@ class run : public std::enable_shared_from_this<run> {
 
  private:
   class closer;
+  class cpp_main;
 
   void let_worker_go() noexcept;
   void create_pool();
+  martlet::handle<void> begin();
+  void abandon();
   bool raise_reason();
-  void run_to_the_end(handle<void> end);
+  void enter_lent() noexcept;
+  void leave_lent() noexcept;
+  void run_to_the_end(martlet::handle<void> end);
+  void end_pool();
+  task<> as_main(task<> main);
   tasklet_label label_of(detail::tasklet& record);
   PyObject* result_of_main();
 
@@ -136,9 +155,9 @@ class run : public std::enable_shared_from_this<run> {
   closer* closer_ = nullptr;  // a tasklet that never runs and ends with the run
   tasklet_frame* main_ = nullptr;
   object main_handle_;
-  PyThreadState* lent_state_ = nullptr;  // of the thread that called `execute`
-  attachment lent_;
-  std::thread::id lent_thread_;
+  const std::thread::id lent_thread_ = std::this_thread::get_id();
+  attachment lent_{.of = this, .state = nullptr, .spares = {}};
+  bool is_lent_inside_ = false;  // that thread's own
   bool is_guest_ = false;
   base::atomic<std::size_t> live_{1};  // tasklets that have not ended, the main one included from the beginning
 
@@ -148,6 +167,7 @@ class run : public std::enable_shared_from_this<run> {
   base::spin_lock lock_;
   bool stopping_ = false;  // under the lock, as all below
   std::vector<family*> families_;
+  detail::tasklet* cpp_main_ = nullptr;  // while it runs
   object reason_;
 };
 
@@ -156,6 +176,7 @@ struct spawn_options {
   PyObject* name = nullptr;
   bool is_pinned = false;    // a coroutine stays on the thread that begins it, as a function does anyway
   bool is_isolated = false;  // it runs in another interpreter
+  site where = {};           // in C++
 };
 
 /// Makes `what` a tasklet of `all` in `owner`, and enters it.
@@ -164,6 +185,12 @@ struct spawn_options {
 /// Returns   a new reference to its handle, null with an exception set.
 PyObject* spawn_in(run& all, family& owner, PyObject* scope, PyObject* what, PyObject* const* args, Py_ssize_t count,
                    spawn_options how, bool is_main = false);
+
+/// Refuses to run tasklets on a thread that runs some already, or an event loop.
+///
+/// Takes     the name of the call.
+/// Returns   false with an exception set.
+bool may_run_here(module_state& state, const char* call);
 
 /// Enters a run among those that are under way, and takes it out again.
 ///

@@ -113,11 +113,9 @@ tasklet_frame* make_tasklet(module_state& state, PyObject* what, PyObject* const
   return make_frame<function_frame>(object::share(what), std::move(tuple), std::move(context));
 }
 
-// For a simulation's report; costs more than a spawn, and is as good as the handle that keeps the file's name.
+// Of Python code, for a simulation's report; costs more than a spawn, and is as good as the handle that keeps the file's
+// name.
 site site_of(const handle_object* self) noexcept {
-  if (self->code == nullptr) {
-    return {};
-  }
   auto* code = reinterpret_cast<PyCodeObject*>(self->code);
   const char* file = PyUnicode_AsUTF8(code->co_filename);
   if (file == nullptr) {
@@ -199,9 +197,11 @@ PyObject* spawn_in(run& all, family& owner, PyObject* scope, PyObject* what, PyO
   self->is_explored = all.is_explored();
   frame->run_ = &all;
   frame->stays_ = how.is_pinned;
+  frame->record_.site_ = how.where;
   frame->self_ = reinterpret_cast<handle_object*>(handle.new_reference());
   owner.adopt(*frame);
-  detail::enter(all.queue(), nullptr, &frame->record_, all.is_simulated() ? site_of(self) : site());
+  detail::enter(all.queue(), nullptr, &frame->record_,
+                all.is_simulated() && self->code != nullptr ? site_of(self) : how.where);
   return handle.release();
 }
 

@@ -47,4 +47,7 @@ struct saved_thread_state : saved_common {
   void take_locks_back(PyThreadState*) noexcept {}
 };
 
+/// Says on which C stack the thread runs Python from now on; empty: its own. This version counts calls instead.
+inline void use_c_stack(PyThreadState*, detail::stack_span) noexcept {}
+
 }  // namespace martlet::python

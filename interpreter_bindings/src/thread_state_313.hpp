@@ -67,4 +67,7 @@ struct saved_thread_state : saved_common {
   static constexpr std::size_t bytes_per_c_call = 2048;
 };
 
+/// Says on which C stack the thread runs Python from now on; empty: its own. This version counts calls instead.
+inline void use_c_stack(PyThreadState*, detail::stack_span) noexcept {}
+
 }  // namespace martlet::python

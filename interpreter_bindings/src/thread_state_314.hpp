@@ -9,6 +9,15 @@ inline constexpr bool can_switch_thread_state = true;
 /// Address space for the C stack of a function; only touched pages cost memory.
 inline constexpr std::size_t function_stack_bytes = std::size_t{1} << 20;
 
+/// Says on which C stack the thread runs Python from now on; empty: its own.
+inline void use_c_stack(PyThreadState* thread, detail::stack_span stack) noexcept {
+  if (stack.size() != 0) {
+    PyUnstable_ThreadState_SetStackProtection(thread, stack.low, stack.size());  // it refuses tiny ones only
+  } else {
+    PyUnstable_ThreadState_ResetStackProtection(thread);
+  }
+}
+
 /// CPython 3.14 and 3.15 with the global lock. They look at the C stack's own limits, not at a counter of calls.
 struct saved_thread_state : saved_common {
   _PyInterpreterFrame* frame = nullptr;
@@ -41,11 +50,7 @@ struct saved_thread_state : saved_common {
     to->py_recursion_remaining = to->py_recursion_limit - recursion_used;
     to->delete_later = delete_later;
     to->current_executor = executor;
-    if (c_stack.size() != 0) {
-      PyUnstable_ThreadState_SetStackProtection(to, c_stack.low, c_stack.size());  // it refuses tiny ones only
-    } else {
-      PyUnstable_ThreadState_ResetStackProtection(to);
-    }
+    use_c_stack(to, c_stack);
   }
 
   // With the global lock nothing else runs while an object is locked.

@@ -30,4 +30,7 @@ struct saved_thread_state {
   void take_locks_back(PyThreadState*) noexcept {}
 };
 
+/// Says nothing: fibers of C++'s are refused too.
+inline void use_c_stack(PyThreadState*, detail::stack_span) noexcept {}
+
 }  // namespace martlet::python

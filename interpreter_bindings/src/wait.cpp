@@ -143,7 +143,11 @@ PyObject* block(wait& what, const char* call, const char* instead) {
     return nullptr;
   }
   if (detail::current_host() != nullptr) {
-    PyErr_Format(what.state().misuse, "%s would block a worker that runs no tasklet at the moment", call);
+    PyErr_Format(
+        what.state().misuse,
+        "%s would block a worker with all its tasklets, and what calls it here is no Python tasklet (a callback, "
+        "or C++): spawn a function that calls it",
+        call);
     return nullptr;
   }
   if (refuse_beside_simulation(what.state(), call)) {
