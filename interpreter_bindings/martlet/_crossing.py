@@ -5,10 +5,12 @@ on both sides. Both are put beside what pickle writes, by their number.
 """
 
 import io
+import os
 import pickle
 import runpy
 import sys
 import types
+from functools import partial
 
 from martlet._martlet import Misuse, channel, parcel
 
@@ -31,8 +33,6 @@ class _Packer(pickle.Pickler):
             return _channel_beside, (self._put_beside(what),)
         if kind is memoryview:
             return _view_beside, self._lend(what)
-        if kind is pickle.PickleBuffer:
-            return _view_beside, (self._put_beside(what.raw()), "B", None)
         if isinstance(what, (type, types.FunctionType)) and what.__module__ in _MAIN and not _can_import_main():
             raise TypeError(f"{what.__qualname__} was typed in, and has to be imported there; put it into a file")
         return NotImplemented
@@ -46,6 +46,8 @@ class _Packer(pickle.Pickler):
             raise TypeError("a memoryview crosses as one piece of memory, in C's order; make a contiguous one first")
         if view.format not in _NATIVE_FORMATS:
             raise TypeError(f"a memoryview crosses with one of the native formats; its format is {view.format!r}")
+        if view.nbytes == 0 and (view.format, view.ndim) != ("B", 1):
+            raise TypeError("an empty memoryview crosses as one of bytes; make it one with memoryview(b'')")
         return self._put_beside(view), view.format, view.shape
 
 
@@ -60,21 +62,20 @@ def _view_beside(number, form, shape):
 class _Unpacker(pickle.Unpickler):
     def __init__(self, file, beside):
         super().__init__(file)
-        self._beside = beside
+        # It remembers what find_class returns, which therefore must not lead back to it: a view would live until a collection.
+        self._makers = {"_channel_beside": beside.__getitem__, "_view_beside": partial(_view_of, beside)}
 
     def find_class(self, module, name):
         if module == __name__:
-            return self._channel if name == "_channel_beside" else self._view
+            return self._makers[name]
         if module in _MAIN:
             load_main()
         return super().find_class(module, name)
 
-    def _channel(self, number):
-        return self._beside[number]
 
-    def _view(self, number, form, shape):
-        flat = memoryview(self._beside[number])
-        return flat if shape is None or (form == "B" and len(shape) == 1) else flat.cast("B").cast(form, shape)
+def _view_of(beside, number, form, shape):
+    flat = memoryview(beside[number])
+    return flat if (form, len(shape)) == ("B", 1) else flat.cast("B").cast(form, shape)
 
 
 def pack(value):
@@ -93,7 +94,10 @@ def pack(value):
 
 def unpack(data, beside):
     """The reverse, in the other interpreter."""
-    return _Unpacker(io.BytesIO(data), beside).load()
+    try:
+        return _Unpacker(io.BytesIO(data), beside).load()
+    except (StopIteration, StopAsyncIteration) as error:
+        raise RuntimeError(f"a value that was received could not be made: {error!r}") from error  # and no loop's end
 
 
 _where_main_is = None  # in an isolated worker: how to import it; ("path" or "name", its value)
@@ -106,7 +110,7 @@ def describe_main():
     if spec is not None and spec.name != "__main__":
         return ("name", spec.name)
     path = getattr(main, "__file__", None)
-    return None if path is None else ("path", path)
+    return ("path", path) if path is not None and os.path.isfile(path) else None
 
 
 def _can_import_main():
@@ -125,8 +129,17 @@ def load_main():
     if _where_main_is is None:
         sys.modules.setdefault("__mp_main__", sys.modules["__main__"])
         return
-    (kind, value), _where_main_is = _where_main_is, None
+    kind, value = _where_main_is
     run = runpy.run_module if kind == "name" else runpy.run_path
     main = types.ModuleType("__mp_main__")
-    main.__dict__.update(run(value, run_name="__mp_main__"))
-    sys.modules["__main__"] = sys.modules["__mp_main__"] = main
+    try:
+        main.__dict__.update(run(value, run_name="__mp_main__"))
+    except BaseException as error:
+        error.add_note(
+            "The main module was imported again, for an isolated worker: what it does as a program has to stand under "
+            "if __name__ == '__main__':"
+        )
+        raise
+    if _where_main_is is not None:  # nobody else was quicker
+        _where_main_is = None
+        sys.modules["__main__"] = sys.modules["__mp_main__"] = main

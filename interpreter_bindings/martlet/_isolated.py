@@ -59,8 +59,8 @@ class _Workers:
                 return
             ended = allocate_lock()
             ended.acquire()
+            start_new_thread(self._run, (ended,))  # a thread also where martlet.patch makes tasklets of them
             self._ended.append(ended)
-        start_new_thread(self._run, (ended,))  # a thread also where martlet.patch makes tasklets of them
 
     def stop(self):
         """They end when nothing is under way; who still reads their memory then keeps an interpreter."""
@@ -79,7 +79,7 @@ class _Workers:
 
         try:
             interpreter = interpreters.create()
-            interpreter.prepare_main(number=_leave_channel(self.requests), path=tuple(sys.path), main=describe_main())
+            interpreter.prepare_main(number=_leave_channel(self.requests), path=tuple(map(str, sys.path)), main=describe_main())
             interpreter.exec("import sys\nsys.path[:] = path\nfrom martlet import _isolated")
         except Exception as error:
             self._refuse(error)
@@ -88,17 +88,20 @@ class _Workers:
         interpreter.exec("_isolated.serve(number, main)")
         if interpreter.call(has_lent_nothing):
             interpreter.close()
+        else:
+            _lenders.append(interpreter)
 
     def _refuse(self, error):
         """Answers, where no worker could be made, so that nobody waits for one."""
         for *_, answers, _ in () if self._have_begun else self.requests:
-            answers.send((RuntimeError(f"no isolated worker could be made: {error}"), None, ""))
+            answers.send((parcel((RuntimeError(f"no isolated worker could be made: {error}"), None, "")),))
             if self._have_begun:
                 return
 
 
 _lock = allocate_lock()  # held for moments
 _workers = None
+_lenders = []  # interpreters whose memory is read after their worker's end: dropped, they would end too
 
 
 def _begin_one():
@@ -109,6 +112,8 @@ def _begin_one():
     with _lock:
         if _workers is None:
             _workers = _Workers(channel(isolated=True), most)
+        if _workers.requests.closed:
+            raise Misuse("spawn(isolated=True): the process is ending, and its isolated workers have ended")
         _workers.under_way += 1
         return _workers
 
@@ -139,8 +144,13 @@ def _before_fork():
         )
 
 
+def _begin_again():
+    global _lock, _workers
+    _lock, _workers = allocate_lock(), None
+
+
 if sys.version_info >= (3, 14):
-    os.register_at_fork(before=_before_fork)
+    os.register_at_fork(before=_before_fork, after_in_child=_begin_again)
 
 
 def stand_in(name, what, *args):
@@ -153,9 +163,12 @@ def stand_in(name, what, *args):
             "spawn(isolated=True): isolated workers need Python 3.14 or newer, and this is "
             f"{sys.version_info.major}.{sys.version_info.minor}: spawn it without, or use a process pool"
         )
+    if not callable(what) and not inspect.iscoroutine(what):
+        raise TypeError(f"spawn: an isolated tasklet runs a function; found {type(what).__name__}")
     answers = channel(1, isolated=True)
     stop = channel(isolated=True)
     name = name or getattr(what, "__qualname__", None) or type(what).__qualname__
+    name = "".join((name,))  # a str and no subclass, which the worker would have to import
     request = parcel((parcel((what, args)), name, inspect.iscoroutinefunction(what), answers, stop))
     return _stand_in(request, answers, stop)
 
@@ -167,16 +180,16 @@ async def _stand_in(request, answers, stop):
             workers.add_one()  # nobody is free
         await workers.requests.asend(request)
         try:
-            answer = await answers.areceive()
+            (answer,) = await answers.areceive()
         except Cancelled:
             stop.close()
             with shield():
-                answer = await answers.areceive()  # it ends there first, one way or the other
+                (answer,) = await answers.areceive()  # it ends there first, one way or the other
     finally:
         with _lock:
             workers.under_way -= 1
     stop.close()
-    error, value, text = answer
+    error, value, text = answer.open()
     if error is not None:
         error.__cause__ = RemoteTraceback(text)
         raise error
@@ -224,7 +237,7 @@ def _call(end, work, answers, stop):
         answer = None, function(*args), None
     except BaseException as error:  # SystemExit too: it would end the worker
         answer = _failure(error)
-    _tell(answers, answer)
+    answers.try_send((_packed(answer),))  # there is room for it
 
 
 async def _await(end, work, answers, stop):
@@ -234,14 +247,14 @@ async def _await(end, work, answers, stop):
         answer = None, await function(*args), None
     except BaseException as error:
         answer = _failure(error)
-    _tell(answers, answer)
+    answers.try_send((_packed(answer),))  # there is room for it
 
 
-def _tell(answers, answer):
+def _packed(answer):
     try:
-        answers.try_send(answer)  # there is room for it, and no wait in which a cancel could come between
-    except Misuse as refusal:
-        answers.try_send(_failure(refusal) if answer[0] is None else _without_error(*answer))
+        return parcel(answer)
+    except BaseException as error:  # Misuse, or what a __reduce__ raises: Cancelled, when it waits
+        return _packed(_failure(error)) if answer[0] is None else parcel(_without_error(*answer))
 
 
 async def _watch(stop, doing):

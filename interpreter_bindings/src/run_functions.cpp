@@ -202,7 +202,7 @@ PyMethodDef run_functions[] = {
      "          Context variables are copied.\n"
      "          An isolated one runs in an interpreter of its own, in parallel whether there is a global lock or not, from\n"
      "          Python 3.14 on: a function or coroutine function that a module defines. Its arguments and its result are\n"
-     "          copied, but for memoryviews and isolated channels.\n"
+     "          copied, but for memoryviews and isolated channels; context variables are not.\n"
      "Returns   its handle, which may be dropped; an error that nobody joins is then reported by sys.unraisablehook.\n"
      "Throws    Misuse when nothing runs tasklets, and for what cannot cross into another interpreter.\n"
      "Suspends  never."},

@@ -100,3 +100,52 @@ def spawn_another(n):
 
 def spawn_beside(n):
     return martlet.spawn(add, n, 1).join()
+
+
+class Slow:
+    """Waits while it is packed."""
+
+    def __init__(self, begun):
+        self.begun = begun
+
+    def __reduce__(self):
+        self.begun.send(1)
+        martlet.sleep(3600)
+        return int, ()
+
+
+def give_slow(begun):
+    return Slow(begun)
+
+
+class Leaving:
+    def __reduce__(self):
+        raise SystemExit(4)
+
+
+def give_leaving():
+    return Leaving()
+
+
+def raise_cancelled():
+    raise martlet.Cancelled("made so")
+
+
+class Cancelling:
+    """Raises where it is unpacked."""
+
+    def __reduce__(self):
+        return raise_cancelled, ()
+
+
+def give_cancelling():
+    return Cancelling()
+
+
+def stop_iterating():
+    raise StopIteration(3)
+
+
+class Stopping:
+    def __reduce__(self):
+        return stop_iterating, ()
