@@ -5,7 +5,7 @@ debug_tree=build/debug
 release_tree=build/release
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/martlet
 core_rooms=(base tasklet scheduler channel net)
-core_suites=("${core_rooms[@]}" linear hazards faults embedding) # what passes under sanitizers, and wherever tasklets run
+core_suites=("${core_rooms[@]}" linear hazards faults) # what passes under sanitizers, and wherever tasklets run
 
 # Packages by what they are needed for. Debian 12 has two Boosts, and its default is too old.
 boost_packages=(libboost-dev libboost-context-dev)
