@@ -68,6 +68,12 @@ def broken_links(path, prose):
                 yield number, f"{file or 'this document'} has no heading '#{anchor}'"
 
 
+def marks_of_a_merge(text):
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(r"(<{7}|>{7}) ", line):
+            yield number, "a merge has left a mark here"
+
+
 def lines_of(text):
     return [line.rstrip() for line in text.strip("\n").splitlines()]
 
@@ -132,7 +138,7 @@ def main():
     complaints = examples = links = 0
     for path in documents():
         prose, blocks = split(path.read_text())
-        found = list(broken_links(path, prose))
+        found = [*broken_links(path, prose), *marks_of_a_merge(path.read_text())]
         links += sum(len(LINK.findall(line)) for _, line in prose)
         for number, info, text in blocks:
             language, *words = info.split() or [""]
