@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include <martlet/base/clock.hpp>
 #include <martlet/scheduler/timer.hpp>
@@ -13,19 +14,24 @@ namespace martlet::detail {
 
 /// A worker's timers: a hierarchy of wheels whose nodes lie inside the waits themselves.
 ///
-/// Eight wheels of 64 slots; a slot of wheel k spans 2^(16 + 6k) ns, so the finest is 65.5 us and the whole covers every
-/// instant. A timer lies on the wheel that its distance needs and moves inward as its time comes near; each wheel has
+/// Six wheels; a slot of wheel k spans 2^(16 + 8k) ns, so the finest is 65.5 us and the whole covers every instant. A timer
+/// lies on the wheel that its distance needs, at most 256 slots ahead, and moves inward as its time comes near; each wheel has
 /// a bitmap of the slots in use, so that the next one is found without walking.
+///
+/// When a slot's time has come all that is left in it moves, at once: of a million timers a second that would be some ms. So
+/// some of those in the slot that is next move ahead of time with each tick, which is why a wheel has 512 slots: those of an
+/// outer slot are 256, and they need a place before the 256 of the one before are over.
 ///
 /// It is a wait core: a wait that is for the time alone is parked on it and claimed under its lock. So it lies in a slot
 /// that outlives its worker (core_slot.hpp).
 ///
 /// Threads   any, under `lock_`.
-/// Cost      arm and disarm O(1); a timer moves at most once per wheel.
+/// Cost      arm and disarm O(1); a timer moves at most once per wheel, some 100 ns when there are very many.
 /// Source    Varghese, Lauck: Hashed and hierarchical timing wheels. SOSP 1987, doi:10.1145/41457.37504.
 class timer_wheel : public wait_core {
  public:
-  timer_wheel() noexcept;
+  /// Throws std::bad_alloc.
+  timer_wheel();
 
   /// Enters a node whose `due` is set. Under the lock.
   void arm(timer_node& node) noexcept;
@@ -44,14 +50,19 @@ class timer_wheel : public wait_core {
 
  private:
   static constexpr unsigned tick_bits = 16;
-  static constexpr unsigned slot_bits = 6;
-  static constexpr unsigned slots = 1U << slot_bits;
+  static constexpr unsigned slot_bits = 8;
+  static constexpr unsigned slots = 2U << slot_bits;
+  static constexpr unsigned words = slots / 64;                                         // of a bitmap
   static constexpr std::uint64_t ticks_in_time = std::uint64_t{1} << (63 - tick_bits);  // an instant has a sign
-  static constexpr unsigned levels = 8;  // 2^(16 + 48) ns is beyond every instant
+  static constexpr unsigned levels = 6;  // 2^(16 + 48) ns is beyond every instant
 
   friend class core_slot<timer_wheel>;
 
-  void insert(timer_node& node, std::uint64_t tick) noexcept;
+  void insert(timer_node& node, std::uint64_t tick, unsigned outermost) noexcept;
+  std::uint64_t move_inward(unsigned level, unsigned slot, std::uint64_t most) noexcept;
+  void bring_near(std::uint64_t ticks) noexcept;
+  unsigned slot_of(unsigned level, std::uint64_t tick) const noexcept;
+  unsigned distance_to_next(unsigned level) const noexcept;
   std::uint64_t tick_of(const timer_node& node) const noexcept;
   base::instant earliest() const noexcept;
 
@@ -60,8 +71,8 @@ class timer_wheel : public wait_core {
   std::size_t count_ = 0;
   bool is_firing_ = false;
   base::atomic<base::instant> next_{base::never};
-  std::array<std::uint64_t, levels> used_{};
-  std::array<std::array<wait_list, slots>, levels> lists_;
+  std::array<std::array<std::uint64_t, words>, levels> used_{};
+  std::unique_ptr<std::array<std::array<wait_list, slots>, levels>> lists_;  // too large for a core's slot
 };
 
 }  // namespace martlet::detail

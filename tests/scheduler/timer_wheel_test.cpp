@@ -69,8 +69,8 @@ struct rig {
 TEST_SUITE("timer_wheel") {
   TEST_CASE("a timer fires once, never before its time, and at most a tick after the wheel is asked") {
     rig r;
-    for (const instant wait : {instant{0}, instant{1}, tick - 1, tick, tick + 1, 63 * tick, 64 * tick, 65 * tick,
-                               4096 * tick - 1, 4096 * tick, 4096 * tick + 1, 1'000'000 * tick}) {
+    for (const instant wait : {instant{0}, instant{1}, tick - 1, tick, tick + 1, 255 * tick, 256 * tick, 257 * tick,
+                               65'536 * tick - 1, 65'536 * tick, 65'536 * tick + 1, 20'000'000 * tick}) {
       waiter w(r.here);
       const instant due = r.start + wait;
       w.arm(*r.wheel, due);
@@ -187,6 +187,33 @@ TEST_SUITE("timer_wheel") {
     }
   }
 
+  TEST_CASE("very many whose time comes round together move inward before it, some with each tick") {
+    rig r;
+    constexpr instant outer_slot = 256 * tick;
+    const instant begins = (r.start / outer_slot + 2) * outer_slot;
+    std::vector<std::unique_ptr<waiter>> all;
+    for (int i = 0; i < 2'000; ++i) {
+      all.push_back(std::make_unique<waiter>(r.here));
+      all.back()->arm(*r.wheel, begins + i * tick / 10);
+    }
+    const auto outside = [&] {
+      return std::count_if(all.begin(), all.end(), [](const auto& one) { return one->node.level != 0; });
+    };
+    instant now = begins - outer_slot - tick;
+    r.wheel->fire(now, &r.here);
+    CHECK(outside() == 2'000);
+    for (int left = 2'000 - 256; left > -256; left -= 256) {
+      now += tick;
+      r.wheel->fire(now, &r.here);
+      CHECK(outside() == std::max(left, 0));
+    }
+    for (; r.out.fired.size() < all.size(); now += tick) {
+      r.wheel->fire(now, &r.here);
+      CHECK(static_cast<std::ptrdiff_t>(r.out.fired.size()) ==
+            std::count_if(all.begin(), all.end(), [&](const auto& one) { return one->node.due < now; }));
+    }
+  }
+
   TEST_CASE("a timer that is armed while others fire late is not early, whatever slot it shares") {
     constexpr instant tick = 1 << 16;
     for (int late = 3; late < 130; ++late) {
@@ -201,7 +228,7 @@ TEST_SUITE("timer_wheel") {
       const instant now = start + late * tick;
       // The next time whose slot is the one that is being emptied.
       const instant due =
-          static_cast<instant>(((static_cast<std::uint64_t>(now) >> 16) & ~std::uint64_t{63}) + 64 + (fires & 63))
+          static_cast<instant>(((static_cast<std::uint64_t>(now) >> 16) & ~std::uint64_t{511}) + 512 + (fires & 511))
           << 16;
       heard.meanwhile = [&] { second.arm(*wheel, due - 1); };
       while (base::now() < now) {}
