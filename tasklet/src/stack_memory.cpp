@@ -5,6 +5,9 @@
 #include <vector>
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include "stack_slab.hpp"
 
@@ -54,18 +57,56 @@ void note_depth(base::atomic<std::uint32_t>& deepest, std::size_t bytes) noexcep
   }
 }
 
+// When the kernel refuses, the pages merely stay.
+//
+// Each call interrupts the processors that run the process's other threads, which costs more than all else: so there is one
+// for many, where there is a way (Linux 6.13). A bare number stands for the process itself, also in a child of fork.
+void drop_pages(const iovec* spans, std::size_t count) noexcept {
+  constexpr int this_process = -10'000;  // PIDFD_SELF
+  if (count > 1 && ::syscall(SYS_process_madvise, this_process, spans, count, MADV_DONTNEED, 0) > 0) {
+    return;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    ::madvise(spans[i].iov_base, spans[i].iov_len, MADV_DONTNEED);
+  }
+}
+
 }  // namespace
 
-// Gives the pages of a stack back that nobody has; may note first how deep it was used. When the kernel refuses, they merely
-// stay.
-void stack_pool::drop_pages(size_class& mine, stack_record& record, bool notes_depth) noexcept {
-  const stack_slab& slab = *stack_slab::of(&record);
-  const std::size_t stack_bytes = class_bytes(slab.class_index);
-  std::byte* low = slab.low_of(record.index, stack_bytes);
-  if (notes_depth) {
-    note_depth(mine.deepest, touched_bytes(low, stack_bytes, slab.page_bytes));
+// Drops the pages of some stacks that nobody has, those given back last; notes before how deep one of each so many was used.
+//
+// Returns   how many.
+std::size_t stack_pool::cool(size_class& mine, std::size_t most, std::size_t depth_noted_of_each) noexcept {
+  std::array<stack_record*, most_cooled_at_once> some;
+  std::array<iovec, most_cooled_at_once> spans;
+  std::size_t count = 0;
+  {
+    const std::lock_guard hold(mine.lock);
+    for (const bool is_guarded : {false, true}) {
+      for (stack_record* record; count < std::min(most, some.size()); some[count++] = record) {
+        record = mine.pop_from(is_guarded, true);
+        if (record == nullptr) {
+          break;
+        }
+      }
+    }
+    mine.cold += count;  // nobody has them, though they are in no list for a moment
   }
-  ::madvise(low, stack_bytes, MADV_DONTNEED);
+  for (std::size_t i = 0; i < count; ++i) {  // without the lock: system calls
+    const stack_slab& slab = *stack_slab::of(some[i]);
+    const std::size_t stack_bytes = class_bytes(slab.class_index);
+    std::byte* low = slab.low_of(some[i]->index, stack_bytes);
+    if (i % depth_noted_of_each == 0) {
+      note_depth(mine.deepest, touched_bytes(low, stack_bytes, slab.page_bytes));
+    }
+    spans[i] = {low, stack_bytes};
+  }
+  drop_pages(spans.data(), count);
+  const std::lock_guard hold(mine.lock);
+  for (std::size_t i = 0; i < count; ++i) {
+    mine.push_cold(some[i]);
+  }
+  return count;
 }
 
 void stack_pool::begin_trim() noexcept {
@@ -76,42 +117,12 @@ void stack_pool::begin_trim() noexcept {
 }
 
 bool stack_pool::trim_some() noexcept {
-  constexpr std::size_t at_once = 32;
   for (size_class& one : classes_) {
-    stack_record* taken[2] = {};  // [is guarded]
-    std::size_t count = 0;
-    {
-      const std::lock_guard hold(one.lock);
-      for (const std::size_t is_guarded : {std::size_t{0}, std::size_t{1}}) {
-        stack_record*& list = one.free[is_guarded][1];
-        for (; list != nullptr && one.surplus != 0 && count < at_once; ++count, --one.surplus) {
-          stack_record* record = std::exchange(list, list->next);
-          record->next = std::exchange(taken[is_guarded], record);
-        }
-      }
-      const std::size_t left = one.warm.load(base::relaxed) - count;
-      one.warm.store(left, base::relaxed);
-      one.least_warm = std::min(one.least_warm, left);
-      one.surplus = count == 0 ? 0 : one.surplus;
-      one.cold += count;
+    const std::size_t count = cool(one, one.surplus, 1);
+    one.surplus = count == 0 ? 0 : one.surplus - count;
+    if (count != 0 || retire_slabs(one)) {
+      return true;
     }
-    if (count == 0) {
-      if (retire_slabs(one)) {
-        return true;
-      }
-      continue;
-    }
-    for (const std::size_t is_guarded : {std::size_t{0}, std::size_t{1}}) {
-      for (stack_record* record = taken[is_guarded]; record != nullptr;) {
-        stack_record* next = record->next;
-        drop_pages(one, *record, true);
-        const std::lock_guard hold(one.lock);
-        record->next = std::exchange(one.free[is_guarded][0], record);
-        stack_slab::of(record)->cold += is_guarded == 1 ? 1 : 0;
-        record = next;
-      }
-    }
-    return true;
   }
   return false;
 }

@@ -91,7 +91,6 @@ stack_record* stack_pool::size_class::pop(guard_policy policy) noexcept {
 void stack_pool::size_class::push_cold(stack_record* record) noexcept {
   const std::size_t is_guarded = record->is_guarded.load(base::relaxed) ? 1 : 0;
   record->next = std::exchange(free[is_guarded][0], record);
-  ++cold;
   stack_slab::of(record)->cold += is_guarded == 1 ? 1 : 0;
 }
 
@@ -164,6 +163,7 @@ void stack_pool::settle(stack& mine) noexcept {
     const std::lock_guard hold(all.lock);
     record = all.pop_from(true, true);
     if (record != nullptr) {
+      ++all.cold;
       all.push_cold(mine.record);
     }
   }
@@ -176,21 +176,17 @@ void stack_pool::give_back(const stack& from) noexcept {
   const std::size_t class_index = stack_slab::of(record)->class_index;
   size_class& mine = classes_[class_index];
   const std::size_t most_warm = options_.warm_bytes / default_bytes >> class_index;  // without a division
-  auto& free = mine.free[record->is_guarded.load(base::relaxed) ? 1 : 0];
-  bool is_sample = false;
   {
     const std::lock_guard hold(mine.lock);
-    if (const std::size_t warm = mine.warm.load(base::relaxed); warm < most_warm) [[likely]] {
-      mine.warm.store(warm + 1, base::relaxed);
-      record->next = std::exchange(free[1], record);
+    const std::size_t warm = mine.warm.load(base::relaxed) + 1;
+    mine.warm.store(warm, base::relaxed);
+    record->next = std::exchange(mine.free[record->is_guarded.load(base::relaxed) ? 1 : 0][1], record);
+    if (warm <= most_warm) [[likely]] {
       return;
     }
-    constexpr std::size_t sampled = 16;  // looking costs as much as the rest together
-    is_sample = mine.cold % sampled == 0;
   }
-  drop_pages(mine, *record, is_sample);  // outside the lock: system calls
-  const std::lock_guard hold(mine.lock);
-  mine.push_cold(record);
+  constexpr std::size_t sampled = 16;  // looking costs as much as the rest together
+  cool(mine, std::max(most_warm / 16, std::size_t{1}), sampled);
 }
 
 stack_slab* stack_pool::map_slab(std::size_t class_index) const {
