@@ -8,9 +8,8 @@ How noise is damped: all programs run in turn, round after round, in three block
 its median, and the lowest of the three medians is the value, so that a disturbance which lasts for less than a block
 or two does not decide. A ratio is taken within a round, between neighbours in time, and then treated alike. The spread
 is that of all single rounds. What takes seconds (memory, idling) runs once a block, and its value is the median.
-When others use more than 5% of the machine meanwhile, what one worker takes is judged by the process's processor time:
-a worker that has work never sleeps, so on a machine of one's own both are the same, and only the clock on the wall
-goes on while another process has the core. Such rows say "ns cpu". What two workers do has no such twin.
+What one worker takes is a multiple of what a bare child takes in the same round, a coroutine and two turns through a
+queue without any scheduler (bare_bench.cpp): processors differ by more than limits may, and so do their moods.
 """
 
 import dataclasses
@@ -25,7 +24,7 @@ import machine
 
 BLOCKS = 3
 ROUNDS = 5
-QUIET = 0.05  # the share of the machine that others may use before processor time is what one worker is judged by
+QUIET = 0.05  # the share of the machine that others may use without being blamed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +46,6 @@ class Limit:
     case: Case
     over: Case | None = None
     slow: bool = False  # takes seconds: once a block
-
-    def twin(self):
-        """Returns the case that reads the processor time of what one worker does; None where there is no such thing."""
-        return dataclasses.replace(self.case, field="cpu_time") if self.unit == "ns" else None
 
 
 @dataclasses.dataclass
@@ -90,14 +85,20 @@ def asleep_inside(workers):
     return Case("scheduler-blocking", f"asleep_inside/workers:{workers}/iterations:5/real_time", "delay_ms")
 
 
+def million_timers(field):
+    return Case("scheduler-timer", "timers/workers:2/timers:1000000/iterations:1/process_time/real_time", field)
+
+
+BARE = timed("scheduler-bare", "bare_child")
+
 LIMITS = [
-    Limit("round trip, one worker", "ns", 80, round_trip("coroutines", 1)),
-    Limit("round trip with a fiber, one worker", "ns", 0, round_trip("coroutine_and_fiber", 1)),
-    Limit("spawn and join, one worker", "ns", 30, timed("scheduler-spawn", "spawn_and_join/workers:1")),
-    Limit("yield, stackless", "ns", 10, timed("scheduler-yield", "yield<kind::stackless>")),
-    Limit("yield, stackful", "ns", 12, timed("scheduler-yield", "yield<kind::stackful>")),
-    Limit("yield, stackful, after an inexact division", "ns", 12,
-          timed("scheduler-yield", "yield<kind::stackful_after_division>")),
+    Limit("round trip, one worker", "bare", 7, round_trip("coroutines", 1), BARE),
+    Limit("round trip with a fiber, one worker", "bare", 9, round_trip("coroutine_and_fiber", 1), BARE),
+    Limit("spawn and join, one worker", "bare", 5, timed("scheduler-spawn", "spawn_and_join/workers:1"), BARE),
+    Limit("yield, stackless", "bare", 1.4, timed("scheduler-yield", "yield<kind::stackless>"), BARE),
+    Limit("yield, stackful", "bare", 1.8, timed("scheduler-yield", "yield<kind::stackful>"), BARE),
+    Limit("yield, stackful, after an inexact division", "bare", 1.8,
+          timed("scheduler-yield", "yield<kind::stackful_after_division>"), BARE),
     Limit("round trip, two workers to one", "x", 1.3, round_trip("coroutines", 2), round_trip("coroutines", 1)),
     Limit("a million empty spawns in a scope, two workers to one", "x", 1.2,
           burst("empty_in_a_scope", 2), burst("empty_in_a_scope", 1)),
@@ -105,6 +106,9 @@ LIMITS = [
           burst("empty_with_handles", 2), burst("empty_with_handles", 1)),
     Limit("eight tasks of 5 ms, two workers", "ms", 23, eight(0)),
     Limit("eight tasks of 5 ms after a million empty ones", "ms", 23, eight(1)),
+    Limit("ten thousand tasks of 50 us, two workers", "ms", 263, burst("ten_thousand_of_50us", 2), slow=True),
+    Limit("a million timers in a second, processor time of each", "ns", 1000, million_timers("cpu_ns_each"), slow=True),
+    Limit("a million timers in a second, p99 late", "us", 1000, million_timers("late_us_p99"), slow=True),
     Limit("a parked task<void>, resident", "bytes", 192, parked("stackless", 1_000_000), slow=True),
     Limit("a parked fiber with a guard, resident", "bytes", 4.4 * 1024, parked("stackful", 100_000), slow=True),
     Limit("idle, 100,000 parked, processor time", "%", 0.1,
@@ -135,39 +139,29 @@ def run(folder, cases):
                 if case.name not in figures:
                     sys.exit(f"check: bench-{program} has no benchmark {case.name}.")
                 found[case] = figures[case.name][case.field]
-                found[dataclasses.replace(case, field="cpu_time")] = figures[case.name]["cpu_time"]
     return found
 
 
 def measure(folder, limits):
-    """Returns for each limit a list of blocks, each a list of values, and the same in processor time."""
+    """Returns for each limit a list of blocks, each a list of values."""
     values = [[] for _ in limits]
-    twins = [[] for _ in limits]
     for _ in range(BLOCKS):
         blocks = [[] for _ in limits]
-        twin_blocks = [[] for _ in limits]
         for number in range(ROUNDS):
             asked = [limit for limit in limits if number == 0 or not limit.slow]
             found = run(folder, [case for limit in asked for case in (limit.case, limit.over) if case])
-            for limit, block, twin_block in zip(limits, blocks, twin_blocks):
+            for limit, block in zip(limits, blocks):
                 if limit in asked:
                     block.append(found[limit.case] / (found[limit.over] if limit.over else 1))
-                if limit.twin():
-                    twin_block.append(found[limit.twin()])
         for i, block in enumerate(blocks):
             values[i].append(block)
-            twins[i].append(twin_blocks[i])
-    return values, twins
+    return values
 
 
-def judge(limit, blocks, twin_blocks, quiet):
-    by_cpu = not quiet and limit.twin() is not None
-    unit = limit.unit + (" cpu" if by_cpu else "")
-    blocks = twin_blocks if by_cpu else blocks
+def judge(limit, blocks):
     flat = [value for block in blocks for value in block]
     value = statistics.median(flat) if limit.slow else min(statistics.median(block) for block in blocks)
-    bound = f"<= {limit.most:g}" if limit.most else ""
-    return Finding(limit.title, unit, value, bound, min(flat), max(flat), not limit.most or value <= limit.most)
+    return Finding(limit.title, limit.unit, value, f"<= {limit.most:g}", min(flat), max(flat), value <= limit.most)
 
 
 ECHO = re.compile(r"^ *(\d+) connections: .* ratio ([\d.]+) \(rounds ([\d.]+) to ([\d.]+)\), limit ([\d.]+)$", re.M)
@@ -192,7 +186,7 @@ def number(value):
 def print_table(findings):
     rows = [("", "value", "unit", "limit", "rounds", "")]
     rows += [(f.title, number(f.value), f.unit, f.bound, f"{number(f.low)} .. {number(f.high)}",
-              "FAIL" if not f.holds else "pass" if f.bound else "") for f in findings]
+              "pass" if f.holds else "FAIL") for f in findings]
     widths = [max(len(row[i]) for row in rows) for i in range(6)]
     for row in rows:
         cells = [row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].ljust(widths[2]), row[3].ljust(widths[3]),
@@ -209,11 +203,11 @@ def main():
         sys.exit(f"check: {folder.parent} is a {kind} build; the limits are those of a release build.")
     around = machine.surroundings(folder.parent)
     meanwhile = machine.Others()
-    values, twins = measure(folder, LIMITS)
+    values = measure(folder, LIMITS)
     echoes = list(echo(folder))
     others = meanwhile.share()
     around["used_by_others"] = round(others, 3)
-    findings = [judge(limit, blocks, twin, others <= QUIET) for limit, blocks, twin in zip(LIMITS, values, twins)]
+    findings = [judge(limit, blocks) for limit, blocks in zip(LIMITS, values)]
     findings += echoes
 
     print(f"{around['machine']}, {around['processors']} processors, Linux {around['kernel']}, {around['compiler']}, "
@@ -223,9 +217,7 @@ def main():
     target = machine.ROOT / "build" / "bench" / "check.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps({"surroundings": around, "findings": [dataclasses.asdict(f) for f in findings],
-                                  "rounds": {limit.title: blocks for limit, blocks in zip(LIMITS, values)},
-                                  "rounds_cpu": {limit.title: blocks for limit, blocks in zip(LIMITS, twins)
-                                                 if limit.twin()}}, indent=2))
+                                  "rounds": {limit.title: blocks for limit, blocks in zip(LIMITS, values)}}, indent=2))
     failed = [f.title for f in findings if not f.holds]
     if failed and others > QUIET:
         print(f"others used {100 * others:.0f}% of the machine: what takes more than one thread needs it alone; run it "

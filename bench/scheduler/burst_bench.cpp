@@ -1,4 +1,5 @@
-// The two extremes of sharing with the same options: a million children that do nothing, and eight that take 5 ms each.
+// The extremes of sharing with the same options: a million children that do nothing, ten thousand that take 50 us each, eight that
+// take 5 ms.
 #include <ctime>
 #include <vector>
 
@@ -59,17 +60,18 @@ void empty_with_handles(benchmark::State& state) {
 }
 BENCHMARK(empty_with_handles)->ArgName("workers")->MeasureProcessCPUTime()->UseRealTime()->Arg(1)->Arg(2);
 
-// 5 ms of a processor, whatever else the machine does meanwhile.
-task<> compute() {
-  const double end = cpu_seconds(CLOCK_THREAD_CPUTIME_ID) + 0.005;
+// So much of a processor, whatever else the machine does meanwhile.
+task<> compute(double seconds) {
+  const double end = cpu_seconds(CLOCK_THREAD_CPUTIME_ID) + seconds;
   while (cpu_seconds(CLOCK_THREAD_CPUTIME_ID) < end) {}
   co_return;
 }
 
-task<> eight() {
-  std::vector<handle<>> all(8);
+// All are spawned by one of the workers.
+task<> compute_all(std::size_t count, double seconds) {
+  std::vector<handle<>> all(count);
   for (handle<>& one : all) {
-    one = martlet::spawn(compute());
+    one = martlet::spawn(compute(seconds));
   }
   for (handle<>& one : all) {
     co_await one.join();
@@ -85,7 +87,7 @@ void eight_of_5ms(benchmark::State& state) {
       pool.block_on(in_a_scope());
       state.ResumeTiming();
     }
-    pool.block_on(eight());
+    pool.block_on(compute_all(8, 0.005));
   }
 }
 BENCHMARK(eight_of_5ms)
@@ -96,6 +98,20 @@ BENCHMARK(eight_of_5ms)
     ->Args({1, 0})
     ->Args({2, 0})
     ->Args({2, 1});
+
+void ten_thousand_of_50us(benchmark::State& state) {
+  martlet::scheduler pool(static_cast<int>(state.range(0)));
+  for (auto _ : state) {
+    pool.block_on(compute_all(10'000, 50e-6));
+  }
+}
+BENCHMARK(ten_thousand_of_50us)
+    ->ArgName("workers")
+    ->MeasureProcessCPUTime()
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond)
+    ->Arg(1)
+    ->Arg(2);
 
 }  // namespace
 
