@@ -6,7 +6,10 @@ matplotlib.use("svg")
 matplotlib.rcParams["svg.hashsalt"] = "martlet"  # the same picture for the same figures
 import matplotlib.pyplot as plt  # noqa: E402
 
-NOT_DRAWN = ("martlet", "serial")  # the one is the line at 1, the other one does not schedule anything
+
+def is_drawn(name):
+    """False for the line at 1, and for what does not schedule anything."""
+    return name != "martlet" and not name.startswith("serial")
 
 
 def rows_of(workloads, cases, ratio):
@@ -15,7 +18,7 @@ def rows_of(workloads, cases, ratio):
     for workload in workloads:
         for case in cases:
             if case["workload"] == workload.name:
-                names = dict.fromkeys(name for one in case["rounds"] for name in one if name not in NOT_DRAWN)
+                names = dict.fromkeys(name for one in case["rounds"] for name in one if is_drawn(name))
                 ratios = {name: ratio(workload, case, name) for name in names}
                 ratios = {name: value for name, value in ratios.items() if value}
                 if ratios:
@@ -34,7 +37,7 @@ def draw(workloads, cases, ratio, path):
     figure, axes = plt.subplots(figsize=(9, 1.8 + 0.24 * len(rows)))
     for at, name in enumerate(names):
         points = [(ratios[name], len(rows) - row) for row, (_, ratios) in enumerate(rows) if name in ratios]
-        axes.scatter(*zip(*points), s=26, color=colours(at % 20), label=name, zorder=3)
+        axes.scatter(*zip(*points), s=26, marker="os^D"[at // 20], color=colours(at % 20), label=name, zorder=3)
     axes.axvline(1, color="black", linewidth=1.2)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")

@@ -24,7 +24,6 @@ import machine  # noqa: E402
 ROUNDS = 7
 QUICK_ROUNDS = 3
 LIMIT_S = 300  # of one program
-OURS = ("martlet", "martlet fibers")
 NO_SUCH_VARIANT = 3  # what a program leaves with for a variant that its runtime has nothing for
 
 
@@ -44,6 +43,7 @@ class Workload:
         self.variants = text.get("variants", ["-"])
         self.threads = text.get("threads")
         self.client = text.get("client")
+        self.pythons = ("", runtimes.SYSTEM, *text.get("pythons", []))  # versions of the interpreter that it is measured on
 
     def heading(self, figure):
         return self.figures[figure] + (" (more is better)" if figure in self.more_is_better else "")
@@ -140,7 +140,7 @@ def measure(workload, case, programs, rounds, client, keep):
                     raise Failed(f"it printed no {lacking[0]}")
                 found[name] = figures
             except Failed as error:
-                if name in OURS:
+                if name.startswith("martlet"):
                     sys.exit(f"compare: {workload.name} of {name}, {case['threads']} threads: {error}")
                 case["left_out"][name] = str(error)
                 print(f"compare: {workload.name} of {name} is left out: {error}", file=sys.stderr)
@@ -156,14 +156,19 @@ def values_of(case, name, figure):
 
 
 def ratio(workload, case, name):
-    """Returns how many times more of the first figure a runtime takes than martlet; None where one of them is missing."""
+    """Returns how many times more of the first figure a runtime takes than martlet's; None where one of them is missing."""
     figure = next(iter(workload.figures))
-    mine, theirs = values_of(case, "martlet", figure), values_of(case, name, figure)
+    mine, theirs = values_of(case, runtimes.whose_time(name), figure), values_of(case, name, figure)
     return statistics.median(theirs) / statistics.median(mine) if mine and theirs else None
 
 
 def number(value):
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def ratio_cell(workload, case, name):
+    of, beside = ratio(workload, case, name), runtimes.whose_time(name)
+    return "" if of is None else f"{of:.2f}" + ("" if beside == "martlet" else f" to {beside}")
 
 
 def table(workload, cases):
@@ -181,9 +186,8 @@ def table(workload, cases):
                 if values:
                     cells.append(f"{number(statistics.median(values))} ({number(min(values))} .. {number(max(values))})")
             if cells:
-                of = ratio(workload, case, name)
                 start = ([case["variant"]] if varies else []) + [str(case["threads"]), name]
-                lines.append("| " + " | ".join(start + cells + ["" if of is None else f"{of:.2f}"]) + " |")
+                lines.append("| " + " | ".join(start + cells + [ratio_cell(workload, case, name)]) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -196,7 +200,7 @@ def arguments():
     parser.add_argument("build", type=pathlib.Path, help="the folder of a release build")
     parser.add_argument("--only", metavar="WORKLOAD", type=names_in, action="extend", default=[], help="all without it")
     parser.add_argument("--peers", metavar="A,B", type=names_in, action="extend", default=[],
-                        help="runtimes to measure beside martlet and serial code")
+                        help="runtimes to measure beside martlet and serial code of their languages")
     parser.add_argument("--quick", action="store_true", help=f"the nearest peers, {QUICK_ROUNDS} rounds")
     parser.add_argument("--fresh", action="store_true", help="begin again with the workloads that are taken")
     return parser.parse_args()
@@ -218,7 +222,9 @@ def chosen_runtimes(names, quick):
     there = {runtime.name: runtime for runtime in runtimes.RUNTIMES}
     check_names("runtime", names, there)
     if names:
-        return [runtime for name, runtime in there.items() if name in (*names, *OURS, "serial")]
+        pythons = {"", *(there[name].python for name in names)}
+        return [one for one in there.values()
+                if one.name in names or one.python in pythons and one.name.startswith(("martlet", "serial"))]
     return [runtime for runtime in there.values() if runtime.is_core or not quick]
 
 
@@ -227,7 +233,7 @@ def built(asked, workloads, peers):
     programs, missing, versions = {workload.name: {} for workload in workloads}, {}, {}
     for runtime in peers:
         try:
-            found = runtime.programs(asked.build, [one.folder for one in workloads])
+            found = runtime.programs(asked.build, [one.folder for one in workloads if runtime.python in one.pythons])
             for workload, program in found.items():
                 programs[workload][runtime.name] = program
             if found and runtime.version:
@@ -244,13 +250,14 @@ def write(workloads, measured):
     have_figures = {name for case in measured.all["cases"].values() for one in case["rounds"] for name in one}
     versions = dict.fromkeys(text for name, text in about["versions"].items() if name in have_figures)
     others = max((case["used_by_others"] for case in measured.all["cases"].values()), default=0)
+    rounds = " or ".join(str(n) for n in sorted({len(case["rounds"]) for case in measured.all["cases"].values()}))
     lines = ["# martlet beside other runtimes", "",
              f"{about['machine']}, {about['processors']} processors, Linux {about['kernel']}, {about['compiler']}, Boost "
              f"{about['boost']}, oneTBB {about['tbb']}, martlet {about['martlet']}; others used "
              f"at most {100 * others:.0f}% of the machine during a round.",
              *(["", "; ".join(versions) + "."] if versions else []), "",
-             "Medians (lowest .. highest) of " + " or ".join(str(n) for n in sorted({len(case["rounds"]) for case in
-             measured.all["cases"].values()})) + " rounds, turn about. `to martlet` is the ratio of the medians of the first figure.",
+             f"Medians (lowest .. highest) of {rounds} rounds, turn about. `to martlet` is the ratio of the medians of the first "
+             "figure, in Python to martlet's in Python.",
              "", "![ratios to martlet](compare.svg)", ""]
     if about["missing"]:
         lines += ["Left out: " + "; ".join(f"{name} ({why})" for name, why in about["missing"].items()) + ".", ""]
@@ -274,8 +281,8 @@ def compare(asked, workloads, peers):
         if asked.fresh:
             measured.forget(workload)
         for variant, threads in workload.cases(len(os.sched_getaffinity(0))):
-            mine = {name: program for name, program in programs[workload.name].items() if name != "serial" or threads in
-                    (1, *(workload.threads or []))}
+            mine = {name: program for name, program in programs[workload.name].items()
+                    if not name.startswith("serial") or threads in (1, *(workload.threads or []))}
             if mine:
                 case = measured.case(workload, variant, threads, mine)
                 client = workload.client and str(asked.build / "bench" / f"compare-{workload.name}-client")

@@ -1,6 +1,7 @@
 """How the sources of a workload become programs, and what they are made with."""
 
 import dataclasses
+import functools
 import hashlib
 import os
 import pathlib
@@ -151,25 +152,48 @@ def from_erlang(build, sources):
     return programs
 
 
-def from_python(build, sources):
-    """Python by its version in a virtual environment of its own, with the packages that the programs import."""
+@functools.cache
+def said_by_dev(*words):
+    """Returns whether ./dev succeeded, and the last line that it printed."""
+    print("+ ./dev " + " ".join(words), file=sys.stderr)
+    done = subprocess.run([ROOT / "dev", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.returncode == 0, done.stdout.strip().rpartition("\n")[2]
+
+
+def interpreter(version, *options):
+    """Returns the path of an interpreter, which is built when it can be and is not there."""
+    is_there, said = said_by_dev("python", *options, version)
+    if not is_there:
+        raise Missing(f"there is no Python {version}: {said}")
+    return said
+
+
+def python_programs(python, sources, parts=()):
+    modules = (("PYTHONPATH", str(HERE)),)
+    # -P: the folder of a program called asyncio.py is not to be where asyncio is looked for.
+    return {source.parent.name: Program((python, "-P", source), (source, HERE / "support.py", *parts), modules)
+            for source in sources}
+
+
+def from_python(version, build, sources):
+    """Python by its version."""
+    return python_programs(interpreter(version), sources)
+
+
+def from_packages(build, sources):
+    """The system's Python in a virtual environment, with the packages that the programs import."""
     python = OUT / "venv" / "bin" / "python"
     if not python.exists():
         run(sys.executable, "-m", "venv", OUT / "venv")
         run(python, "-m", "pip", "install", "--quiet", "greenlet", "gevent")
-    modules = (("PYTHONPATH", str(HERE)),)
-    # -P: the folder of a program called asyncio.py is not to be where asyncio is looked for.
-    return {source.parent.name: Program((python, "-P", source), (source, HERE / "support.py"), modules) for source in sources}
+    return python_programs(python, sources)
 
 
-def from_martlet_python(build, sources):
-    """The same with martlet's own module, which is built and installed from this tree."""
-    programs = from_python(build, sources)
-    python = OUT / "venv" / "bin" / "python"
-    run(python, "-m", "pip", "install", "--quiet", ROOT)
-    module = run(python, "-c", "import martlet; print(martlet.__path__[0])").strip()
-    parts = tuple(pathlib.Path(module).rglob("*.so"))
-    return {name: dataclasses.replace(program, parts=program.parts + parts) for name, program in programs.items()}
+def from_martlet_python(version, build, sources):
+    """Python with martlet's own module, which is built from this tree and installed in a virtual environment."""
+    python = interpreter(version, "--with-martlet")
+    module = pathlib.Path(run(python, "-P", "-c", "import martlet; print(martlet.__path__[0])").strip())
+    return python_programs(python, sources, sorted((*module.rglob("*.so"), *module.rglob("*.py"))))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,6 +205,8 @@ class Runtime:
     make: object
     version: tuple = ()  # a command that prints it
     is_core: bool = False  # taken by --quick
+    beside: str = "martlet"  # whose time its ratio is to
+    python: str = ""  # the version of the interpreter that its programs run on
 
     def programs(self, build, workloads):
         """Returns a program by the name of each workload that it has a source for; raises Missing."""
@@ -200,12 +226,32 @@ def cargo_version(package):
     return ("cargo", "pkgid", "--manifest-path", str(OUT / "tokio" / "Cargo.toml"), package)
 
 
-def venv_python():
-    return str(OUT / "venv" / "bin" / "python")
-
-
 def package_version(name):
-    return (venv_python, "-c", f"import importlib.metadata as m; print('{name}', m.version('{name}'))")
+    return (str(OUT / "venv" / "bin" / "python"), "-c", f"import importlib.metadata as m; print('{name}', m.version('{name}'))")
+
+
+SYSTEM = "%d.%d" % sys.version_info[:2]
+
+
+def rows_of_python(version):
+    """Returns the runtimes that an interpreter has without any packages; those of the system's have no version in their names."""
+    after = "" if version == SYSTEM else f" {version}"
+    coroutines, functions, isolated = (f"martlet{kind} in Python{after}" for kind in ("", " functions", " isolated"))
+    version_of = (functools.partial(interpreter, version), "-c", "import sys; print('Python', sys.version.partition(' (')[0])")
+
+    def row(name, file, make, beside):
+        return Runtime(name, file, functools.partial(make, version), version_of, beside=beside, python=version)
+
+    return (
+        row(coroutines, "martlet.py", from_martlet_python, "martlet"),
+        row(functions, "martlet_functions.py", from_martlet_python, coroutines),
+        row(isolated, "martlet_isolated.py", from_martlet_python, coroutines),
+        row(f"asyncio{after}", "asyncio.py", from_python, coroutines),
+        row(f"python threads{after}", "threads.py", from_python, functions),
+        row(f"python processes{after}", "processes.py", from_python, functions),
+        row(f"python interpreters{after}", "interpreters.py", from_python, isolated),
+        row(f"serial in Python{after}", "serial.py", from_python, coroutines),
+    )
 
 
 RUNTIMES = (
@@ -221,10 +267,14 @@ RUNTIMES = (
             ("erl", "-noshell", "-eval", 'io:format("OTP ~s~n", [erlang:system_info(otp_release)]), halt().')),
     Runtime("epoll", "epoll.cpp", from_meson, is_core=True),
     Runtime("io_uring", "io_uring.cpp", from_meson, ("pkg-config", "--print-provides", "liburing"), is_core=True),
-    Runtime("martlet in Python", "martlet.py", from_martlet_python, (venv_python, "--version")),
-    Runtime("asyncio", "asyncio.py", from_python, (venv_python, "--version")),
-    Runtime("greenlet", "greenlet.py", from_python, package_version("greenlet")),
-    Runtime("gevent", "gevent.py", from_python, package_version("gevent")),
-    Runtime("python threads", "threads.py", from_python, (venv_python, "--version")),
     Runtime("serial", "serial.cpp", from_meson, is_core=True),
+    *rows_of_python(SYSTEM),
+    *(Runtime(name, f"{name}.py", from_packages, package_version(name), beside="martlet functions in Python", python=SYSTEM)
+      for name in ("greenlet", "gevent")),
+    *(row for version in ("3.13t", "3.14") if version != SYSTEM for row in rows_of_python(version)),
 )
+
+
+def whose_time(name):
+    """Returns the runtime that the ratio of another one is to."""
+    return next((runtime.beside for runtime in RUNTIMES if runtime.name == name), "martlet")

@@ -11,12 +11,17 @@ def fail(code, why):
     sys.exit(code)
 
 
-def asked(any_threads=False):
-    """Returns the variant that is wanted; leaves with 3 where more threads are wanted than the one that can be had."""
+def threads_asked():
+    """Returns how many threads may be used."""
     if len(sys.argv) != 3 or not sys.argv[1].isdecimal() or int(sys.argv[1]) == 0:
         print(f"usage: {sys.argv[0]} THREADS VARIANT", file=sys.stderr)
         sys.exit(2)
-    if int(sys.argv[1]) != 1 and not any_threads:
+    return int(sys.argv[1])
+
+
+def asked(any_threads=False):
+    """Returns the variant that is wanted; leaves with 3 where more threads are wanted than the one that can be had."""
+    if threads_asked() != 1 and not any_threads:
         fail(3, "runs its tasks on one thread only")
     return sys.argv[2]
 
@@ -40,6 +45,36 @@ def report(operations, work, any_threads=False):
         done = work(variant)
         took = time.perf_counter_ns() - start
         return {"ns": took / operations} if done else None
+
+    report_figures(timed, any_threads)
+
+
+PIECES = [range(first, first + 1_000) for first in range(1, 100_000, 1_000)]  # of work, some milliseconds each
+
+
+def longest(numbers):
+    """Returns (steps, number) of the one from which it takes the most steps down to 1: half of it, or three times it and 1."""
+    best = (0, 0)
+    for number in numbers:
+        steps, n = 0, number
+        while n != 1:
+            n = 3 * n + 1 if n & 1 else n >> 1
+            steps += 1
+        best = max(best, (steps, number))
+    return best
+
+
+def report_speedup(work, any_threads=True):
+    """The figures of `cpu_bound`; work() returns the longest of each piece, in order. A plain loop is beside it each time."""
+
+    def timed(_):
+        start = time.perf_counter_ns()
+        expected = [longest(piece) for piece in PIECES]
+        alone = time.perf_counter_ns() - start
+        start = time.perf_counter_ns()
+        found = work()
+        took = time.perf_counter_ns() - start
+        return {"ms": took / 1e6, "speedup": alone / took} if found == expected else None
 
     report_figures(timed, any_threads)
 

@@ -119,8 +119,8 @@ bool coroutine_frame::enter_future(object future) {
   future_ = std::move(future);
   operation_.swap(waiting);
   waiting = {};
-  if (op->inner->prepare(&record_)) {
-    return op->inner->publish();
+  if (op->inner().prepare(&record_)) {
+    return op->inner().publish();
   }
   return false;
 }
@@ -129,7 +129,7 @@ PySendResult coroutine_frame::send(PyObject** result) {
   if (future_) [[unlikely]] {
     const object future = std::move(future_);
     const object waited = std::move(operation_);
-    const object is_done = object::take(reinterpret_cast<operation_object*>(waited.get())->inner->finish());
+    const object is_done = object::take(reinterpret_cast<operation_object*>(waited.get())->inner().finish());
     if (!is_done) {  // cancelled
       object error = take_error();
       if (const object answer = object::take(call_bridge("cancel_future", future.get())); !answer) {

@@ -184,7 +184,7 @@ void finalize(PyObject* object) {
 int traverse(PyObject* object, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(object));
   handle_object* self = as_handle(object);
-  Py_VISIT(self->function);
+  Py_VISIT(self->named_by);
   Py_VISIT(self->owner);
   Py_VISIT(self->result);
   Py_VISIT(self->error);
@@ -203,7 +203,7 @@ int clear(PyObject* object) {
   Py_CLEAR(self->result);
   Py_CLEAR(self->error);
   Py_CLEAR(self->traceback);
-  Py_CLEAR(self->function);
+  Py_CLEAR(self->named_by);
   Py_CLEAR(self->owner);
   return 0;
 }
@@ -226,8 +226,7 @@ void free_handle(PyObject* object) {
       free_frame(static_cast<function_frame*>(frame));
     }
   }
-  Py_CLEAR(self->name);
-  Py_CLEAR(self->function);
+  Py_CLEAR(self->named_by);
   Py_CLEAR(self->code);
   Py_CLEAR(self->result);
   Py_CLEAR(self->error);
@@ -323,8 +322,7 @@ handle_object* make_handle(module_state& state, tasklet_frame& frame, PyObject* 
   }
   self->state = &state;
   self->frame = &frame;
-  self->name = Py_XNewRef(name);
-  self->function = name == nullptr ? Py_NewRef(function) : nullptr;
+  self->named_by = Py_NewRef(name != nullptr ? name : function);
   // The frame's object is made once per activation, however many tasklets it spawns; lines are counted when asked for.
   if (PyFrameObject* caller = PyEval_GetFrame(); caller != nullptr) {
     self->code = reinterpret_cast<PyObject*>(PyFrame_GetCode(caller));
@@ -334,13 +332,16 @@ handle_object* make_handle(module_state& state, tasklet_frame& frame, PyObject* 
 }
 
 PyObject* name_of(handle_object* self) {
-  if (self->name != nullptr) {
-    return Py_NewRef(self->name);
+  if (self->named_by == nullptr) {  // a collector has cleared it
+    return PyUnicode_FromString("?");
   }
-  PyObject* name = self->function == nullptr ? nullptr : PyObject_GetAttrString(self->function, "__qualname__");
+  if (PyUnicode_Check(self->named_by)) {
+    return Py_NewRef(self->named_by);
+  }
+  PyObject* name = PyObject_GetAttrString(self->named_by, "__qualname__");
   if (name == nullptr) {
     PyErr_Clear();
-    name = PyUnicode_FromString(self->function == nullptr ? "?" : Py_TYPE(self->function)->tp_name);
+    name = PyUnicode_FromString(Py_TYPE(self->named_by)->tp_name);
   }
   return name;
 }

@@ -9,8 +9,7 @@ namespace martlet::python {
 struct handle_object {
   PyObject_HEAD module_state* state;
   tasklet_frame* frame;
-  PyObject* name;      // a str, or null: then the callable's
-  PyObject* function;  // whose name it has when it was given none
+  PyObject* named_by;  // a str, which is its name, or the callable whose name it has
   PyObject* code;      // where it was spawned: a code object and an instruction; null: in C++, which its record knows
   int instruction;
   bool is_told;      // somebody has seen the error, or will: no report when it is dropped

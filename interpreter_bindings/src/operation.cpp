@@ -32,7 +32,7 @@ PySendResult try_or_wait(operation_object* self, tasklet_frame& who, PyObject** 
 PySendResult begin_await(operation_object* self, PyObject** result) {
   tasklet_frame* who = current_tasklet();
   if (who == nullptr || who->body_ != body::coroutine) {
-    PyErr_Format(self->state->misuse,
+    PyErr_Format(self->state().misuse,
                  who == nullptr ? "%s was awaited outside of a tasklet: start the coroutine with martlet.run or "
                                   "martlet.spawn"
                                 : "%s was awaited inside a function tasklet: use its blocking twin, without the 'a'",
@@ -46,7 +46,7 @@ PySendResult begin_await(operation_object* self, PyObject** result) {
   }
   stage was = stage::fresh;
   if (!self->now.compare_exchange_strong(was, stage::waiting, base::acq_rel)) {
-    PyErr_Format(self->state->misuse, "%s %s already: an operation is used once", self->call, text_of(was));
+    PyErr_Format(self->state().misuse, "%s %s already: an operation is used once", self->call, text_of(was));
     return PYGEN_ERROR;
   }
   self->waiter = who;
@@ -89,7 +89,7 @@ PySendResult send_operation(PyObject* object, PyObject*, PyObject** result) {
       break;
     default: return begin_await(self, result);
   }
-  PyErr_Format(self->state->misuse, "%s is awaited by another tasklet already: an operation is used once", self->call);
+  PyErr_Format(self->state().misuse, "%s is awaited by another tasklet already: an operation is used once", self->call);
   return PYGEN_ERROR;
 }
 
@@ -98,7 +98,7 @@ PyObject* await_for_asyncio(operation_object* self) {
   wait& whole = self->whole();
   if (whole.belongs_to_tasklet()) {
     PyErr_Format(
-        self->state->misuse,
+        self->state().misuse,
         "%s: an RLock, and a Condition that made one for itself, belongs to a tasklet; in asyncio's coroutines "
         "use a martlet.Lock",
         self->call);
@@ -106,7 +106,7 @@ PyObject* await_for_asyncio(operation_object* self) {
     return nullptr;
   }
   detail::thread_waiter nobody;
-  if (whole.occupies_thread() || refuse_beside_simulation(*self->state, self->call) ||
+  if (whole.occupies_thread() || refuse_beside_simulation(self->state(), self->call) ||
       !whole.try_at_once(&nobody.record_)) {
     return PyErr_Occurred() == nullptr ? call_bridge("wait_in_loop", reinterpret_cast<PyObject*>(self)) : nullptr;
   }
@@ -130,6 +130,18 @@ PyObject* await_operation(PyObject* self) {
   return Py_NewRef(self);
 }
 
+// Raises StopIteration with a value, as every await of 3.12 and newer wants it. To call the class, with a tuple for its
+// arguments, would take as long as all the rest of a wait that is over at once.
+void raise_stop(PyObject* value) {
+  auto* type = reinterpret_cast<PyTypeObject*>(PyExc_StopIteration);
+  const object none = object::take(PyTuple_New(0));
+  object stop = object::take(none ? type->tp_new(type, none.get(), nullptr) : nullptr);
+  if (stop) {
+    reinterpret_cast<PyStopIterationObject*>(stop.get())->value = Py_NewRef(value);
+    raise_again(std::move(stop));
+  }
+}
+
 // What `await` calls next: it sends nothing, so it asks for the next.
 PyObject* next_of_operation(PyObject* self) {
   PyObject* result = nullptr;
@@ -140,22 +152,14 @@ PyObject* next_of_operation(PyObject* self) {
   }
   const object value = object::take(result);
   if (value.get() != Py_None) {  // nothing raised means None
-    if (PyTuple_Check(value.get()) || PyExceptionInstance_Check(value.get())) {
-      const object stop = object::take(PyObject_CallOneArg(PyExc_StopIteration, value.get()));
-      if (stop) {
-        PyErr_SetObject(PyExc_StopIteration, stop.get());
-      }
-    } else {
-      PyErr_SetObject(PyExc_StopIteration, value.get());
-    }
+    raise_stop(value.get());
   }
   return nullptr;
 }
 
 int traverse_operation(PyObject* object, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(object));
-  operation_object* self = as_operation(object);
-  return self->inner == nullptr ? 0 : self->inner->traverse(visit, arg);
+  return as_operation(object)->inner().traverse(visit, arg);
 }
 
 void free_operation(PyObject* object) {
@@ -173,11 +177,7 @@ void free_operation(PyObject* object) {
     }
   }
   delete self->limit;
-  if (self->is_inner_here()) {
-    std::destroy_at(self->inner);
-  } else {
-    delete self->inner;
-  }
+  std::destroy_at(&self->inner());
   type->tp_free(object);
   Py_DECREF(type);
 }
@@ -211,7 +211,7 @@ PyType_Slot operation_slots[] = {
 PyType_Spec operation_spec = {
     .name = "martlet.operation",
     .basicsize = sizeof(operation_object),
-    .itemsize = 0,
+    .itemsize = 1,
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = operation_slots,
 };
@@ -221,7 +221,7 @@ PyType_Spec operation_spec = {
 bool take_operation(operation_object* self) {
   stage was = stage::fresh;
   if (!self->now.compare_exchange_strong(was, stage::in_select, base::acq_rel)) {
-    PyErr_Format(self->state->misuse, "%s %s already: an operation is used once", self->call, text_of(was));
+    PyErr_Format(self->state().misuse, "%s %s already: an operation is used once", self->call, text_of(was));
     return false;
   }
   return true;

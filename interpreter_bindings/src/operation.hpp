@@ -3,8 +3,9 @@
 #include "handle.hpp"
 #include "wait.hpp"
 
-#include <cstddef>
 #include <memory>
+#include <new>
+#include <type_traits>
 
 namespace martlet::python {
 
@@ -15,18 +16,15 @@ namespace martlet::python {
 struct operation_object {
   enum class stage : unsigned char { fresh, behind, yielding, waiting, entered, over, in_select };
 
-  static constexpr std::size_t room_bytes = 88;
-
-  PyObject_HEAD module_state* state;
-  wait* inner;            // lies in `room`, a large one elsewhere
-  limited_wait* limit;    // around it, when there is a time limit
-  tasklet_frame* waiter;  // whose worker has entered it
-  const char* call;       // "channel.areceive()", for messages
+  PyObject_VAR_HEAD limited_wait* limit;  // around the inner one, when there is a time limit
+  tasklet_frame* waiter;                  // whose worker has entered it
+  const char* call;                       // "channel.areceive()", for messages
   base::atomic<stage> now;
-  alignas(8) std::byte room[room_bytes];
 
-  bool is_inner_here() const noexcept { return reinterpret_cast<const std::byte*>(inner) == room; }
-  wait& whole() noexcept { return limit != nullptr ? static_cast<wait&>(*limit) : *inner; }
+  /// Returns   what it waits for, which lies behind it and has the size that it needs.
+  wait& inner() noexcept { return *std::launder(reinterpret_cast<wait*>(this + 1)); }
+  wait& whole() noexcept { return limit != nullptr ? static_cast<wait&>(*limit) : inner(); }
+  module_state& state() noexcept { return inner().state(); }
 };
 
 /// Makes an operation that awaits a `Wait`.
@@ -34,27 +32,18 @@ struct operation_object {
 /// Returns   null with an exception set.
 template <class Wait, class... Args>
 PyObject* make_operation(module_state& state, base::instant due, const char* call, Args&&... args) {
-  auto* self = PyObject_GC_New(operation_object, state.operation_type);
+  static_assert(alignof(Wait) <= alignof(operation_object) && std::is_base_of_v<wait, Wait>);
+  auto* self = PyObject_GC_NewVar(operation_object, state.operation_type, sizeof(Wait));
   if (self == nullptr) {
     return nullptr;
   }
-  self->state = &state;
   self->limit = nullptr;
   self->waiter = nullptr;
   self->call = call;
   std::construct_at(&self->now, operation_object::stage::fresh);
-  if constexpr (sizeof(Wait) <= operation_object::room_bytes && alignof(Wait) <= 8) {
-    self->inner = std::construct_at(reinterpret_cast<Wait*>(self->room), std::forward<Args>(args)...);
-  } else {
-    self->inner = new (std::nothrow) Wait(std::forward<Args>(args)...);
-    if (self->inner == nullptr) {
-      self->now.store(operation_object::stage::over, base::relaxed);
-      Py_DECREF(self);
-      return PyErr_NoMemory();
-    }
-  }
+  std::construct_at(reinterpret_cast<Wait*>(self + 1), std::forward<Args>(args)...);
   if (due != base::never) {
-    self->limit = new (std::nothrow) limited_wait(*self->inner, due);
+    self->limit = new (std::nothrow) limited_wait(self->inner(), due);
     if (self->limit == nullptr) {
       Py_DECREF(self);
       return PyErr_NoMemory();

@@ -42,9 +42,9 @@ struct tasklet_frame {
   detail::tasklet record_;
   body body_;
   bool stays_ = false;                             // on the thread that begins it
+  base::atomic<unsigned> scopes_that_stop_it_{0};  // its own scopes in which a child failed
   detail::wait_list joiners_;                      // under the record's lock
   end_callback* callbacks_ = nullptr;              // under the record's lock too; the oldest first
-  base::atomic<unsigned> scopes_that_stop_it_{0};  // its own scopes in which a child failed
   handle_object* self_ = nullptr;                  // a strong reference while it lives
   run* run_ = nullptr;
   family* family_ = nullptr;

@@ -18,7 +18,7 @@ struct choice_parts {
   std::optional<detail::select_wait> select;  // once it had to wait
 
   wait& at(std::size_t index) const noexcept {
-    return *reinterpret_cast<operation_object*>(operations[index].get())->inner;
+    return reinterpret_cast<operation_object*>(operations[index].get())->inner();
   }
 };
 
@@ -157,7 +157,7 @@ std::unique_ptr<choice_parts> read_cases(module_state& state, PyObject* const* g
       return nullptr;
     }
     auto* op = reinterpret_cast<operation_object*>(one.get());
-    const detail::select_case as_case = op->inner->as_case();
+    const detail::select_case as_case = op->inner().as_case();
     if (op->limit != nullptr || as_case.node == nullptr) {
       PyErr_Format(PyExc_TypeError,
                    op->limit != nullptr ? "%s has a timeout of its own and cannot be a case of a select: give the "

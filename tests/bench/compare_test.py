@@ -27,6 +27,16 @@ def not_there(build, sources):
 
 RUNTIMES = tuple(runtimes.Runtime(name, f"{name}.sh", from_shell, ("echo", f"{name} 1.2"), is_core=name != "slow")
                  for name in ("martlet", "swift", "swallow", "slow", "serial"))
+
+
+def in_python(version, after):
+    """Returns martlet, a peer and serial code on an interpreter."""
+    return tuple(runtimes.Runtime(name + after, f"{name.split()[0]}_in_python.sh", from_shell, beside=beside, python=version)
+                 for name, beside in (("martlet in Python", "martlet"), ("viper", "martlet in Python" + after),
+                                      ("serial in Python", "martlet in Python" + after)))
+
+
+IN_PYTHON = (*in_python(runtimes.SYSTEM, ""), *in_python("3.99t", " 3.99t"))
 CAMEL = runtimes.Runtime("camel", "camel.sh", not_there)
 
 
@@ -134,6 +144,34 @@ class Measuring(Compare):
                          {"martlet", "swallow", "slow", "serial"})
         self.assertEqual({line.split()[1] for line in self.compare("--fresh")[2]},
                          {"martlet", "swift", "swallow", "slow", "serial"})
+
+    def test_a_workload_says_on_which_other_pythons_it_is_measured(self):
+        self.replace(runtimes, RUNTIMES=IN_PYTHON)
+        programs = dict.fromkeys(("martlet_in_python", "viper_in_python"), "echo ns 1")
+        self.workload("fly", **programs)
+        self.workload("slither", 'figures = { ns = "ns" }\npythons = ["3.99t"]', **programs)
+        self.compare()
+        self.assertEqual(set(self.kept()["fly - 1"]["programs"]), {"martlet in Python", "viper"})
+        self.assertEqual(set(self.kept()["slither - 1"]["programs"]),
+                         {"martlet in Python", "viper", "martlet in Python 3.99t", "viper 3.99t"})
+
+    def test_martlet_and_serial_code_of_the_same_python_come_with_a_peer_that_is_named(self):
+        self.replace(runtimes, RUNTIMES=(*RUNTIMES, *IN_PYTHON))
+        self.workload("slither", 'figures = { ns = "ns" }\npythons = ["3.99t"]', martlet="echo ns 1", swift="echo ns 1",
+                      **dict.fromkeys(("martlet_in_python", "viper_in_python", "serial_in_python"), "echo ns 1"))
+        self.compare("--peers", "viper")
+        self.assertEqual(set(self.kept()["slither - 1"]["programs"]),
+                         {"martlet", "martlet in Python", "viper", "serial in Python"})
+        self.compare("--fresh", "--peers", "swift")
+        self.assertEqual(set(self.kept()["slither - 1"]["programs"]), {"martlet", "swift"})
+
+    def test_serial_code_runs_on_one_thread_in_every_language(self):
+        self.replace(run.os, sched_getaffinity=lambda process: {0, 1})
+        self.replace(runtimes, RUNTIMES=(*RUNTIMES, *IN_PYTHON))
+        self.workload("fly", martlet="echo ns 1", serial="echo ns 1", serial_in_python="echo ns 1")
+        self.compare()
+        self.assertEqual(set(self.kept()["fly - 1"]["programs"]), {"martlet", "serial", "serial in Python"})
+        self.assertEqual(set(self.kept()["fly - 2"]["programs"]), {"martlet"})
 
     def test_only_takes_the_workloads_that_are_named(self):
         for name in ("dive", "fly", "glide", "perch"):
@@ -251,6 +289,13 @@ class LeavingOut(Compare):
         self.assertTrue(complaints.endswith("compare: fly of martlet, 1 threads: it ended with 1: "))
         self.assertEqual(self.values("dive - 1", "martlet"), [1] * 3)
 
+    def test_so_does_that_of_martlet_in_another_language(self):
+        self.replace(runtimes, RUNTIMES=IN_PYTHON)
+        self.workload("fly", martlet_in_python="exit 1", viper_in_python="echo ns 2")
+        _, complaints, ran = self.compare()
+        self.assertEqual(ran, ["fly martlet_in_python 1 -"])
+        self.assertTrue(complaints.endswith("compare: fly of martlet in Python, 1 threads: it ended with 1: "))
+
     def test_a_client_that_fails_is_its_server_s_failure(self):
         self.client("fly", "echo the wind was too strong >&2; exit 1")
         self.workload("fly", 'figures = { ns = "ns" }\nclient = "client.cpp"', martlet="echo port 1; exec sleep 60")
@@ -277,6 +322,13 @@ class Tables(Compare):
         self.assertIn("| ns | wings a second (more is better) | to martlet |", printed)
         self.assertEqual(self.rows(printed)["swift"], ["2 (2 .. 2)", "8 (8 .. 8)", "0.50"])
         self.assertEqual(self.rows(self.compare("--quick", "--only", "dive")[0]), {"swift": ["2 (2 .. 2)", "1 (1 .. 1)", ""]})
+
+    def test_in_another_language_the_ratio_is_that_to_martlet_there(self):
+        self.replace(runtimes, RUNTIMES=(*RUNTIMES, *IN_PYTHON))
+        self.workload("fly", martlet="echo ns 1", swift="echo ns 2", martlet_in_python="echo ns 10", viper_in_python="echo ns 25")
+        rows = self.rows(self.compare()[0])
+        self.assertEqual({name: cells[-1] for name, cells in rows.items()},
+                         {"martlet": "1.00", "swift": "2.00", "martlet in Python": "10.00", "viper": "2.50 to martlet in Python"})
 
     def test_the_document_has_all_that_was_measured_and_the_versions_of_it(self):
         self.workload("dive", martlet="echo ns 1", slow="echo ns 1")

@@ -1,0 +1,4 @@
+# A hundred pieces of work for the processor alone, one after the other.
+from support import PIECES, longest, report_speedup
+
+report_speedup(lambda: list(map(longest, PIECES)), any_threads=False)
