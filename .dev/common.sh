@@ -82,6 +82,14 @@ need() {
     >&2 </dev/null || die "these packages could not be installed: ${missing[*]}."
 }
 
+# Prints what a program under ThreadSanitizer is started with: that of g++ 12 does not find its shadow where the kernel spreads
+# mappings more widely than it knows.
+under_tsan() {
+  [ "$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 28)" -gt 28 ] || return 0
+  setarch -R true 2>/dev/null || die "ThreadSanitizer needs vm.mmap_rnd_bits at 28 or less here: sysctl vm.mmap_rnd_bits=28, or allow setarch -R."
+  echo setarch -R
+}
+
 # Debian's meson before another on the PATH: it is the version that the project promises to build with.
 meson() {
   local program=/usr/bin/meson

@@ -1,15 +1,19 @@
 # Interpreters, their virtual environments under build/venv, and martlet's wheel in them.
 
-# Prints the path of an interpreter of a version such as 3.11 or 3.13t: the system's, else one built under the user's cache.
+around=()
+
+# Prints the path of an interpreter of a version such as 3.11 or 3.13t: the system's, else one built under the user's cache. Of
+# 3.11d, a debug build, only the system's; 3.13t-tsan, under ThreadSanitizer, is always built.
 interpreter() {
-  local version=$1 name path built=$cache/python-$1
-  [[ $version =~ ^3\.(1[1-9]|[2-9][0-9])t?$ ]] || die_usage "'$version' is no Python version that martlet supports: give one such as 3.11 or 3.13t."
-  for path in "/usr/bin/python$version" "$(type -P "python$version" || true)" "$built/bin/python$version"; do
-    if is_python "$path" "$version"; then
+  local version=$1 number=${1%-tsan} name path built=$cache/python-$1
+  [[ $version =~ ^3\.(1[1-9]|[2-9][0-9])(d|t?(-tsan)?)$ ]] || die_usage "'$version' is no Python version that martlet supports: give one such as 3.11 or 3.13t."
+  for path in "/usr/bin/python$version" "$(type -P "python$version" || true)" "$built/bin/python$number"; do
+    if is_python "$path" "$number"; then
       echo "$path"
       return
     fi
   done
+  [[ $version != *d ]] || die "no python$version was found; install python${version%d}-dbg."
   command -v apt-get >/dev/null || die "no python$version was found, and only on Debian can it be built here; install it."
   name=$(.dev/build-python --packages)
   need $name
@@ -17,18 +21,18 @@ interpreter() {
   # Two at once: the second waits, then finds what the first has built.
   (
     flock 9
-    is_python "$built/bin/python$version" "$version" && exit
+    is_python "$built/bin/python$number" "$number" && exit
     rm -rf "$built"
     run .dev/build-python "$version" "$built" >&2
   ) 9>"$cache/lock" || die "python$version could not be built."
-  echo "$built/bin/python$version"
+  echo "$built/bin/python$number"
 }
 
 # True when the path is an interpreter of this very version, with its headers and able to make virtual environments.
 is_python() {
   [ -n "$1" ] && "$1" - "$2" >/dev/null 2>&1 <<'PY'
 import ensurepip, os, sys, sysconfig
-found = "%d.%d" % sys.version_info[:2] + ("t" if sysconfig.get_config_var("Py_GIL_DISABLED") else "")
+found = "%d.%d" % sys.version_info[:2] + sys.abiflags
 sys.exit(found != sys.argv[1] or not os.path.exists(sysconfig.get_path("include") + "/Python.h"))
 PY
 }
@@ -42,7 +46,12 @@ tested_pythons() {
 # Takes an interpreter; makes its virtual environment, with what pyproject.toml asks for to build and to test; prints its path.
 environment() {
   local python=$1 venv wants
-  venv=build/venv/$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2] + getattr(sys, "abiflags", ""))')
+  if [[ $python == "$cache"/python-* ]]; then
+    venv=${python#"$cache"/python-}
+    venv=build/venv/${venv%%/*}
+  else
+    venv=build/venv/$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2] + sys.abiflags)')
+  fi
   if ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
     rm -rf "$venv"
     run "$python" -m venv "$venv" >&2 || die "no virtual environment could be made with $python."
@@ -64,24 +73,28 @@ PY
 
 # Takes a virtual environment; builds and installs martlet there as a user's `pip install .` does, unless these very sources are in it.
 install_wheel() {
-  local venv=$1 tree=build/wheel/${1##*/} sources
+  local venv=$1 tree=build/wheel/${1##*/} sources settings=()
   sources=$(find pyproject.toml meson.build meson_options.txt README.md base tasklet scheduler channel net loadtest interpreter_bindings \
     -type f -not -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum)
   [ "$(cat "$venv/sources" 2>/dev/null)" != "$sources" ] || return 0
   rm -f "$venv/sources"
   # An old tree would not know a new option (meson's answer: Unknown option).
   [ ! meson_options.txt -nt "$tree/build.ninja" ] || rm -rf "$tree"
+  [[ $venv != *-tsan ]] || settings=(--config-settings=setup-args="--native-file=$PWD/.ci/tsan.ini")
   # The build tree is kept beside the environment, so that the next time only what changed is compiled.
   # The environment's own meson and ninja come first, as they do for who has activated it.
   run env PATH="$PWD/$venv/bin:$PATH" "$venv/bin/python" -m pip install -q --no-build-isolation --no-deps --force-reinstall \
-    --config-settings=build-dir="$tree" . >&2 </dev/null || return
+    --config-settings=build-dir="$tree" "${settings[@]}" . >&2 </dev/null || return
   printf '%s\n' "$sources" >"$venv/sources"
 }
 
-# Takes an interpreter; runs pytest in its environment, on martlet's wheel (needs .dev/counting.sh).
+# Takes an interpreter and what pytest is given, all tests without; runs it in the interpreter's environment, on martlet's wheel
+# (needs .dev/counting.sh). What the array `around` has stands before the command.
 test_python() {
   local venv status=0 began=$SECONDS
   venv=$(environment "$1")
+  shift
+  [ $# -gt 0 ] || set -- tests/python
   rm -f "$venv/pytest.xml"
   install_wheel "$venv" || status=$?
   took "building the wheel in $venv" "$began"
@@ -90,7 +103,7 @@ test_python() {
     return
   fi
   began=$SECONDS
-  run "$venv/bin/python" -m pytest tests/python --junitxml="$venv/pytest.xml" -p no:cacheprovider </dev/null || status=$?
+  run "${around[@]}" "$venv/bin/python" -m pytest "$@" --junitxml="$venv/pytest.xml" -p no:cacheprovider </dev/null || status=$?
   count "$status" "$("$python" .dev/tally.py junit "$venv/pytest.xml")"
   took "testing in $venv" "$began"
 }

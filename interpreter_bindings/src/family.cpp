@@ -54,6 +54,16 @@ void family::begin_stop(std::vector<object>& found, const tasklet_frame* except)
   collect(found, except);
 }
 
+bool family::has_queued(const detail::host& there) noexcept {
+  const std::lock_guard guard(core_.lock_);
+  for (const tasklet_frame* child = children_; child != nullptr; child = child->next_sibling_) {
+    if (detail::status_of(child->record_) == status::queued && child->record_.at() == &there) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void family::collect(std::vector<object>& found, const tasklet_frame* except) {
   for (bool is_complete = false; !is_complete;) {
     core_.lock_.lock();

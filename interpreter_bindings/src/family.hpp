@@ -32,6 +32,9 @@ class family {
   /// Threads   any that is attached. Call it, and drop what was found, when no lock is held.
   void collect(std::vector<object>& found, const tasklet_frame* except);
 
+  /// Returns   whether a child that ran at a worker last, or was spawned there, is ready to run and does not.
+  bool has_queued(const detail::host& there) noexcept;
+
   /// Begins to stop all children: those that come later are asked at once, the present ones are added to `found`.
   ///
   /// Takes     who is left alone; may be null.

@@ -51,7 +51,8 @@ bool function_frame::start(run& all, PyThreadState* thread, std::vector<data_sta
     return false;
   }
   data_stack data;
-  if (!spares.empty()) {
+  has_spare_ = !spares.empty();
+  if (has_spare_) {
     data = spares.back();
     spares.pop_back();
   }
@@ -77,10 +78,15 @@ void function_frame::end(std::vector<data_stack>& spares) {
   detail::stacks().give_back(memory_);
   const object context = object::take(state_.context);
   if (!state_.data.is_empty()) {
+    base::atomic<std::size_t>& count = run_->state().data_stacks;
+    if (!has_spare_) [[unlikely]] {
+      count.fetch_add(1, base::relaxed);  // CPython has made it
+    }
     if (spares.size() < most_spares && state_.data.is_single()) {
       spares.push_back(state_.data);
     } else {
       state_.data.free();
+      count.fetch_sub(1, base::relaxed);
     }
   }
   end_tasklet(*this, std::move(result_), std::move(error_));

@@ -38,6 +38,7 @@ struct function_frame : tasklet_frame {
   object result_;
   object error_;
   bool is_started_ = false;
+  bool has_spare_ = false;  // it began with the data stack of another one
   bool has_ended_ = false;
 
  private:

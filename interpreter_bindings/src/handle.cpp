@@ -114,6 +114,7 @@ PyObject* add_done_callback(PyObject* object, PyObject* function) {
       last = &(*last)->next;
     }
     *last = mine;
+    self->state->callbacks.fetch_add(1, base::relaxed);
   }
   record.lock_.unlock();
   if (is_late) {
@@ -149,9 +150,10 @@ PyObject* text_of(PyObject* object) {
                               name_of_status(detail::status_of(self->frame->record_)), place.get());
 }
 
-void free_callbacks(end_callback* first) noexcept {
+void free_callbacks(module_state& state, end_callback* first) noexcept {
   while (first != nullptr) {
     delete std::exchange(first, first->next);
+    state.callbacks.fetch_sub(1, base::relaxed);
   }
 }
 
@@ -219,7 +221,7 @@ void free_handle(PyObject* object) {
     PyObject_ClearWeakRefs(object);
   }
   if (tasklet_frame* frame = std::exchange(self->frame, nullptr); frame != nullptr) {
-    free_callbacks(std::exchange(frame->callbacks_, nullptr));  // of one that never ran
+    free_callbacks(*self->state, std::exchange(frame->callbacks_, nullptr));  // of one that never ran
     if (frame->body_ == body::coroutine) {
       free_frame(static_cast<coroutine_frame*>(frame));
     } else {
@@ -408,7 +410,7 @@ void end_tasklet(tasklet_frame& who, object result, object error) {
   for (const end_callback* one = callbacks; one != nullptr; one = one->next) {
     tell_end(one->function.get(), reinterpret_cast<PyObject*>(self));
   }
-  free_callbacks(callbacks);
+  free_callbacks(state, callbacks);
   if (who.locals_ != nullptr) {
     PyDict_Clear(who.locals_);  // it is part of a cycle: local.cpp
     Py_CLEAR(who.locals_);

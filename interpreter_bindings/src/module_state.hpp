@@ -41,6 +41,8 @@ struct module_state {
   base::spin_lock lock;
   std::vector<std::shared_ptr<run>> runs;          // under the lock: those under way, in the order in which they began
   std::unordered_set<const PyObject*> coroutines;  // under the lock: objects that are tasklets and have not ended
+  base::atomic<std::size_t> callbacks{0};          // of handles; for the census, as the next
+  base::atomic<std::size_t> data_stacks{0};        // that functions have left, in use again or spare
   base::atomic<bool> may_block_loops{false};  // martlet.patch: threads with a running loop block as they always did
   base::atomic<bool> is_simulating{false};    // written under the lock: the only one under way is a simulation
 
@@ -101,6 +103,7 @@ bool make_selected_type(PyObject* module, module_state& state);
 bool make_simulation_type(PyObject* module, module_state& state);
 
 extern PyMethodDef blocking_functions[];
+extern PyMethodDef census_functions[];
 extern PyMethodDef run_functions[];
 extern PyMethodDef pause_functions[];
 extern PyMethodDef select_functions[];

@@ -25,6 +25,7 @@ class nobody final : public detail::scope_base {
 constinit nobody owner_of_closers;
 
 void detach(detail::host& here) {
+  static_cast<attachment*>(here.attachment_)->is_attached.store(false, base::relaxed);  // the watch looks again
   PyEval_SaveThread();
   here.detach_ = nullptr;
 }
@@ -45,10 +46,11 @@ void detach_fiber(detail::host& here) {
   detach(here);
 }
 
-void free_spares(std::vector<data_stack>& spares) noexcept {
+void free_spares(module_state& state, std::vector<data_stack>& spares) noexcept {
   for (data_stack& spare : spares) {
     spare.free();
   }
+  state.data_stacks.fetch_sub(spares.size(), base::relaxed);
   spares.clear();
 }
 
@@ -116,14 +118,21 @@ attachment& run::attach(detail::host& here) {
     return_from_fiber(here);
     return *mine;
   }
+  const bool is_first = mine == nullptr || mine->state == nullptr;
   if (mine == nullptr) {  // the lent thread; the others have theirs from the beginning
     mine = &lent_;
     here.attachment_ = mine;
-  } else if (mine->state == nullptr) {
+  } else if (is_first) {
     mine->state = PyThreadState_New(interpreter_);
   }
   PyEval_RestoreThread(mine->state);
   here.detach_ = &detach;
+  if (watch_ != nullptr) {
+    if (is_first) {
+      watch_->add(*mine, here);
+    }
+    watch_->attached(*mine);
+  }
   return *mine;
 }
 
@@ -144,7 +153,10 @@ void run::let_worker_go() noexcept {
   const std::unique_ptr<attachment> mine(static_cast<attachment*>(here.attachment_));
   if (mine->state != nullptr) {
     attach(here);
-    free_spares(mine->spares);
+    if (watch_ != nullptr) {
+      watch_->remove(*mine);
+    }
+    free_spares(state_, mine->spares);
     PyThreadState_Clear(mine->state);
     PyThreadState_DeleteCurrent();
     here.detach_ = nullptr;
@@ -187,6 +199,11 @@ void run::add_family(family& one) {
 void run::remove_family(family& one) noexcept {
   const std::lock_guard guard(lock_);
   families_.erase(std::find(families_.begin(), families_.end(), &one));
+}
+
+bool run::has_queued(const detail::host& there) noexcept {
+  const std::lock_guard guard(lock_);  // keeps the families
+  return std::any_of(families_.begin(), families_.end(), [&](family* one) { return one->has_queued(there); });
 }
 
 std::vector<object> run::tasklets() {
@@ -264,6 +281,9 @@ void run::create_pool() {
     pool_ = std::move(pool);
     return;
   }
+  if (worker_watch::is_wanted()) {
+    watch_ = std::make_unique<worker_watch>(*this);
+  }
   scheduler_options options;
   options.workers = static_cast<int>(workers_) - 1;
   options.lent_threads = 1;
@@ -312,8 +332,14 @@ void run::abandon() {
 
 // What is still there of C++'s ends here, and in a simulation that could not go on, the tasklets.
 void run::end_pool() {
-  Py_BEGIN_ALLOW_THREADS pool_.reset();
-  Py_END_ALLOW_THREADS free_spares(lent_.spares);
+  Py_BEGIN_ALLOW_THREADS;  // the workers attach themselves to end, and the watch may do so
+  if (watch_ != nullptr) {
+    watch_->remove(lent_);
+  }
+  pool_.reset();
+  watch_.reset();
+  Py_END_ALLOW_THREADS;
+  free_spares(state_, lent_.spares);
 }
 
 // Around the time in which the calling thread runs tasklets.

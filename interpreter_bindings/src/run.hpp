@@ -2,6 +2,7 @@
 
 #include "family.hpp"
 #include "thread_state.hpp"
+#include "worker_watch.hpp"
 
 #include <memory>
 #include <optional>
@@ -19,8 +20,9 @@ namespace martlet::python {
 /// the other and detached before anything else happens there.
 struct attachment {
   run* of = nullptr;
-  PyThreadState* state = nullptr;  // made when it is attached for the first time
-  std::vector<data_stack> spares;  // of function tasklets that have ended
+  PyThreadState* state = nullptr;         // made when it is attached for the first time
+  std::vector<data_stack> spares;         // of function tasklets that have ended
+  base::atomic<bool> is_attached{false};  // for the watch
 };
 
 /// What is known of a simulation that has ended.
@@ -66,6 +68,12 @@ class run : public std::enable_shared_from_this<run> {
   ///
   /// Returns   false with Misuse set when they have not.
   bool end_as_guest(std::unique_ptr<guest>& seat);
+
+  /// Returns   whether a tasklet that ran at a worker last, or was spawned there, is ready to run and does not.
+  /// Threads   any.
+  bool has_queued(const detail::host& there) noexcept;
+
+  PyInterpreterState* interpreter() const noexcept { return interpreter_; }
 
   /// Attaches the calling worker's thread to the interpreter, if it is not attached already.
   attachment& attach(detail::host& here);
@@ -146,8 +154,9 @@ class run : public std::enable_shared_from_this<run> {
   const unsigned workers_;
   const std::uint32_t process_ = base::process_generation();
   std::optional<simulation_options> how_;
-  std::shared_ptr<scheduler> pool_;  // shared only to know which destructor
-  simulation* simulated_ = nullptr;  // the same, when it is one
+  std::unique_ptr<worker_watch> watch_;  // null when nobody watches
+  std::shared_ptr<scheduler> pool_;      // shared only to know which destructor
+  simulation* simulated_ = nullptr;      // the same, when it is one
   trace trace_;
   bool is_explored_ = false;
   object unjoined_;

@@ -75,6 +75,10 @@ class run_queue : public executor {
   /// Says that a timer was armed at `keeper`, one of its hosts, by somebody else.
   virtual void look_at_timers_of(host& keeper) noexcept = 0;
 
+  /// For one of its hosts: held_worker.hpp.
+  virtual std::uint64_t turns_of(const host& there) const noexcept = 0;
+  virtual void look_after(host& held) noexcept = 0;
+
   /// Returns   the threads that make the blocking calls of its tasklets.
   virtual side_pool& side() noexcept = 0;
 

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include <martlet/base/processors.hpp>
+#include <martlet/scheduler/held_worker.hpp>
 
 #include "migrating.hpp"
 #include "seeded.hpp"
@@ -254,6 +255,10 @@ void enter_admitted(run_queue& queue, scope_base* owner, tasklet* who, site wher
     queue.spawn(who, *current_host());
   }
 }
+
+std::uint64_t turns_of(const host& there) noexcept { return static_cast<run_queue*>(there.executor_)->turns_of(there); }
+
+void look_after(host& held) noexcept { static_cast<run_queue*>(held.executor_)->look_after(held); }
 
 }  // namespace detail
 

@@ -76,6 +76,8 @@ class seeded final : public run_queue, private failure_listener, private base::v
   void drain() noexcept override;
   host& some_host() noexcept override { return worker_; }
   void look_at_timers_of(host&) noexcept override {}
+  std::uint64_t turns_of(const host&) const noexcept override { return step_; }
+  void look_after(host&) noexcept override {}  // its time stands still meanwhile
   side_pool& side() noexcept override { return side_; }
   unsigned width() const noexcept override { return 1; }
   scheduler_statistics statistics() const noexcept override;

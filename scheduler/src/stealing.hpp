@@ -65,6 +65,10 @@ class stealing : public run_queue, private failure_listener {
   void scope_emptied() noexcept override;
   host& some_host() noexcept override { return *workers_.front(); }
   void look_at_timers_of(host& keeper) noexcept override;
+  std::uint64_t turns_of(const host& there) const noexcept override {
+    return static_cast<const worker&>(there).ticks_.load(base::relaxed);
+  }
+  void look_after(host& held) noexcept override { attend(static_cast<worker&>(held), true); }
 
  protected:
   worker& neighbour_of(const worker& w) noexcept {

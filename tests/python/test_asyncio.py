@@ -126,7 +126,7 @@ def test_without_a_run_there_is_nothing_to_wait_with():
 
 
 def test_what_a_cancelled_task_was_given_is_not_lost():
-    async def main():
+    async def main(guest):
         lock, items = martlet.Lock(), martlet.channel(1)
         for _ in range(100):
             await lock.aacquire()
@@ -153,9 +153,8 @@ def test_what_a_cancelled_task_was_given_is_not_lost():
             assert items.balance == 0
 
     async def with_guest():
-        global guest
         async with martlet.guest(workers=1) as guest:
-            await main()
+            await main(guest)
 
     asyncio.run(with_guest())
 

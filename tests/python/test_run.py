@@ -282,6 +282,7 @@ def test_the_environment_changes_the_default_of_workers(monkeypatch):
 
         return martlet.run(wait_for_them, **given) == wanted
 
+    monkeypatch.setenv("MARTLET_WATCH", "off")  # whose thread is no worker
     monkeypatch.setenv("MARTLET_WORKERS", "4")
     assert has_workers(4)
     assert has_workers(2, workers=2)
