@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -207,69 +208,66 @@ def look_at(thing):
           "object_channel: expected a martlet.channel, found an object of type int");
   }
 
-  // A collector that counts a value where it lies, and looks again when the value has gone, would take it for garbage.
+  // A collector that counts a value where it lies, and looks again when the value has gone, takes it for garbage. CPython's then
+  // ends what refers weakly to it, before it counts once more.
   TEST_CASE("a collector never sees a value between two places") {
     start_python();
     const python_code code(R"(
-import gc
-import martlet
+import weakref
 
-def fill(full, empty, rounds):
-    gc.disable()
-    for _ in range(8):
-        ring = []
-        ring.append({"ring": ring, "text": "whole"})
-        empty.send(ring)
-        del ring
-    for _ in range(rounds):
-        gc.collect()
-        martlet.yield_()
-    gc.enable()
-    full.close()
-    empty.close()
+class Ring:
+    def __init__(self):
+        self.itself = self
+        self.weakly = weakref.ref(self)
 
-def check(full):
-    whole = 0
-    while (ring := full.try_receive()) is not None:
-        assert ring[0]["ring"] is ring and ring[0]["text"] == "whole"
-        whole += 1
-    return whole
+def is_whole(ring):
+    return ring.itself is ring and ring.weakly() is ring
 )");
-    const long whole = python::run_here(
-        [](const python_code& of) -> task<long> {
+    const auto collect = [] {
+      for (int i = 0; i < scaled(100); ++i) {
+        const PyGILState_STATE before = PyGILState_Ensure();
+        PyGC_Collect();
+        PyGILState_Release(before);
+      }
+    };
+    // Moves rings to and fro until the channels are closed, and takes then what is left.
+    const auto move = [](const python_code& of, python::object_channel& from, python::object_channel& to) -> task<int> {
+      int whole = 0;
+      for (;;) {
+        co_await martlet::sleep_for(200us);  // a collection is probably under way
+        auto ring = co_await from.receive();
+        if (!ring) {
+          co_return whole;
+        }
+        const bool is_whole =
+            python::reference::take(PyObject_CallOneArg(of["is_whole"], ring->get())).get() == Py_True;
+        bool is_over = false;
+        try {
+          co_await to.send(std::move(*ring));
+        } catch (const martlet::channel_closed&) {
+          is_over = true;
+        }
+        CHECK(is_whole);
+        whole += is_over && is_whole ? 1 : 0;
+      }
+    };
+    const int whole = python::run_here(
+        [](const python_code& of, auto collects, auto moves) -> task<int> {
           python::object_channel one(8);
           python::object_channel other(8);
-          python::object_channel last(8);
-          python::handle collector = python::spawn(of["fill"], {other.get(), one.get(), number(scaled(200)).get()});
-          const auto moves = [](python::object_channel& from, python::object_channel& to,
-                                python::object_channel& at_the_end) -> task<> {
-            for (;;) {
-              auto value = co_await from.receive();
-              if (!value) {
-                co_return;
-              }
-              bool is_over = false;
-              python::attach();
-              python::reference kept = python::reference::share(value->get());
-              try {
-                co_await to.send(std::move(*value));
-              } catch (const martlet::channel_closed&) {
-                is_over = true;
-              }
-              if (is_over) {
-                co_await at_the_end.send(std::move(kept));
-              }
-            }
-          };
-          auto there = martlet::spawn(moves(one, other, last));
-          auto back = martlet::spawn(moves(other, one, last));
-          co_await there.join();
-          co_await back.join();
-          co_await collector.join();
-          const auto found = python::reference::take(PyObject_CallOneArg(of["check"], last.get()));
-          co_return number_of(found);
-        }(code),
-        4);
+          for (int i = 0; i < 8; ++i) {
+            co_await one.send(python::reference::take(PyObject_CallNoArgs(of["Ring"])));
+          }
+          std::thread collector(collects);
+          auto there = martlet::spawn(moves(of, one, other));
+          auto back = martlet::spawn(moves(of, other, one));
+          co_await martlet::blocking([&] { collector.join(); });
+          one.close();
+          other.close();
+          const int left_there = co_await there.join();
+          co_return left_there + co_await back.join();
+        }(code, collect, move),
+        2);
     CHECK(whole == 8);
   }
 }
