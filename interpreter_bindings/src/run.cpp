@@ -332,6 +332,9 @@ void run::abandon() {
 
 // What is still there of C++'s ends here, and in a simulation that could not go on, the tasklets.
 void run::end_pool() {
+  if (!is_here()) {
+    static_cast<void>(watch_.release());  // its thread is the parent's, and may have held its lock when that forked
+  }
   Py_BEGIN_ALLOW_THREADS;  // the workers attach themselves to end, and the watch may do so
   if (watch_ != nullptr) {
     watch_->remove(lent_);

@@ -294,6 +294,22 @@ def test_the_child_of_a_fork_is_told_that_nobody_runs_its_tasklets():
     ) == "True\n7\nTrue\nthe parent goes on\nTrue\na run of its own\n"
 
 
+def test_the_child_of_a_fork_leaves_a_guest():
+    assert in_a_process(
+        """
+        import os, martlet
+
+        guest = martlet.guest(workers=2)
+        child = os.fork()
+        if child == 0:
+            guest.close()
+            os._exit(7)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        guest.close()
+        """
+    ) == "7\n"
+
+
 def test_the_interpreter_ends_with_parked_tasklets():
     assert in_a_process(
         """
