@@ -41,7 +41,7 @@ def count_objects(kind):
 
 
 def make_what_lasts():
-    """Makes what a process has once and keeps: modules, and what looks after the sockets of plain threads."""
+    """Makes what a process has once and keeps: modules, what looks after the sockets of plain threads, isolated workers."""
     for module in pkgutil.iter_modules(martlet.__path__):
         if module.name.startswith("_"):
             importlib.import_module(f"martlet.{module.name}")
@@ -50,6 +50,12 @@ def make_what_lasts():
         ready = _martlet.readiness(here.fileno())
         ready.wait(False, 0.001)
         ready.close()
+    if sys.version_info >= (3, 14):
+        count = int(os.environ.get("MARTLET_WORKERS", 0)) or len(os.sched_getaffinity(0))
+        martlet.run(lambda: list(martlet.map(abs, range(count), isolated=True)))
+        requests = martlet._isolated._workers.requests
+        while requests.balance > -count:  # until all are there
+            time.sleep(0.01)
 
 
 class Census:
