@@ -54,8 +54,7 @@ int execute(PyObject* module) {
       add_readiness(module) && add_semaphores(module) && add_shield(module) &&
       PyModule_AddFunctions(module, blocking_functions) == 0 && PyModule_AddFunctions(module, census_functions) == 0 &&
       PyModule_AddFunctions(module, run_functions) == 0 && PyModule_AddFunctions(module, pause_functions) == 0 &&
-      PyModule_AddFunctions(module, select_functions) == 0 &&
-      PyModule_AddFunctions(module, simulation_functions) == 0;
+      PyModule_AddFunctions(module, select_functions) == 0 && PyModule_AddFunctions(module, simulation_functions) == 0;
   return is_complete ? 0 : -1;
 }
 
