@@ -81,6 +81,8 @@ install_wheel() {
   # An old tree would not know a new option (meson's answer: Unknown option).
   [ ! meson_options.txt -nt "$tree/build.ninja" ] || rm -rf "$tree"
   [[ $venv != *-tsan ]] || settings=(--config-settings=setup-args="--native-file=$PWD/.ci/tsan.ini")
+  # Debian's debug build has links for headers: g++ follows those of the system, and finds what the other build is made with.
+  [[ $venv != *d ]] || settings=(--config-settings=setup-args=-Dcpp_args=-fno-canonical-system-headers)
   # The build tree is kept beside the environment, so that the next time only what changed is compiled.
   # The environment's own meson and ninja come first, as they do for who has activated it.
   run env PATH="$PWD/$venv/bin:$PATH" "$venv/bin/python" -m pip install -q --no-build-isolation --no-deps --force-reinstall \

@@ -404,10 +404,11 @@ def look_at(thing):
       python::reference thing = make();
       const python::reference weak = look_at(thing);
       python::run_here([](python::reference what) -> task<> {
-        co_await martlet::spawn([mine = std::move(what)]() mutable {
+        auto drop = [mine = std::move(what)]() mutable {  // g++ 12 destroys twice what is captured inside of a co_await
           martlet::await(martlet::yield());
           mine = {};
-        });
+        };
+        co_await martlet::spawn(std::move(drop));
       }(std::move(thing)));
       CHECK(is_gone(weak));
     }
