@@ -77,6 +77,7 @@ void function_frame::switch_to(PyThreadState* thread, detail::host& here) noexce
 void function_frame::end(std::vector<data_stack>& spares) {
   detail::stacks().give_back(memory_);
   const object context = object::take(state_.context);
+  const object handled = object::take(state_.exc_state.exc_value);  // None, when it has handled an error
   if (!state_.data.is_empty()) {
     base::atomic<std::size_t>& count = run_->state().data_stacks;
     if (!has_spare_) [[unlikely]] {

@@ -21,6 +21,7 @@ struct data_stack {
 /// A version whose thread state has not been tried out: its function tasklets are refused, so nothing here is called.
 struct saved_thread_state {
   data_stack data;
+  _PyErr_StackItem exc_state{};
   PyObject* context = nullptr;
 
   void begin(PyThreadState*, detail::stack_span, data_stack, PyObject*) noexcept {}

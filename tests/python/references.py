@@ -45,5 +45,6 @@ def _run(item, nextitem):
             return reports, []
         kept = kept or reports
         del reports
-        more.append(total() - before)
+        grown = total() - before  # not inside of the call below, which has references of its own
+        more.append(grown)
     return kept, more[to_fill_caches:-1]

@@ -149,6 +149,21 @@ def test_the_exception_that_is_being_handled_is_its_own(workers):
     martlet.run(main, workers=workers)
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="there None is not counted")
+def test_an_error_that_was_handled_leaves_nothing():
+    def handles():
+        with contextlib.suppress(KeyError):
+            raise KeyError
+
+    def main():
+        before = sys.getrefcount(None)
+        for _ in range(1000):
+            martlet.spawn(handles).join()
+        return sys.getrefcount(None) - before
+
+    assert martlet.run(main, workers=1) < 100
+
+
 def test_nested_generators_park_in_the_middle():
     def leaves(ch, depth):
         if depth == 0:
