@@ -42,6 +42,7 @@ def _run(item, nextitem):
         reports = runtestprotocol(item, log=False, nextitem=item.parent if left else nextitem)
         item._report_sections.clear()  # what it printed
         if not all(report.passed for report in reports):
+            item.session._setupstate.teardown_exact(nextitem)  # this time was the last
             return reports, []
         kept = kept or reports
         del reports
