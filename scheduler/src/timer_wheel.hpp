@@ -61,7 +61,7 @@ class timer_wheel : public wait_core {
   void insert(timer_node& node, std::uint64_t tick, unsigned outermost) noexcept;
   std::uint64_t move_inward(unsigned level, unsigned slot, std::uint64_t most) noexcept;
   void bring_near(std::uint64_t ticks) noexcept;
-  unsigned slot_of(unsigned level, std::uint64_t tick) const noexcept;
+  static unsigned slot_of(unsigned level, std::uint64_t tick) noexcept;
   unsigned distance_to_next(unsigned level) const noexcept;
   std::uint64_t tick_of(const timer_node& node) const noexcept;
   base::instant earliest() const noexcept;

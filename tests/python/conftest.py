@@ -11,6 +11,7 @@ import pytest
 import references
 
 free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED")) and not sys._is_gil_enabled()
+needs_isolated = pytest.mark.skipif(sys.version_info < (3, 14), reason="isolated workers need 3.14")
 
 # How many seconds a test may take before it is taken for hung: its stacks are printed and the process ends.
 hung_after = 120

@@ -102,7 +102,7 @@ class stack_pool {
   /// Gives a stack back. Nothing may run on it any more.
   ///
   /// Cost      about 7 ns; when enough free ones keep their pages already, those of the newest 64 (of larger stacks fewer) go
-  ///           back to the system at once: some 10 us, for every 64th.
+  ///           back to the system at once, 1 us for each, 2 beside other threads.
   void give_back(const stack& from) noexcept;
 
   /// Returns   how many bytes the class of a stack has: what was asked for, rounded up.
