@@ -482,6 +482,7 @@ tasklet* stealing::look_around(worker& w) {
       wake_one(&w);
     }
   }
+  w.top_up();
   return take_first(w);
 }
 

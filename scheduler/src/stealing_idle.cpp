@@ -336,7 +336,7 @@ tasklet* stealing::steal(worker& w) {
       if (victim.shared_.empty() || (w.naps_ && offers_partner(victim))) {
         continue;
       }
-      if (const std::uint32_t got = victim.shared_.take_half(items.data(), steal_cap); got != 0) {
+      if (const std::uint32_t got = victim.rob(items.data(), steal_cap); got != 0) {
         worker::count(w.count_.stolen, got);
         return take_loot(w, items.data(), got);
       }

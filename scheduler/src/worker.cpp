@@ -61,7 +61,7 @@ tasklet* worker::take_any() noexcept {
 }
 
 void worker::offer(std::size_t count) noexcept {
-  count = std::min<std::size_t>(count, offer_cap);
+  count = std::min<std::size_t>({count, offer_cap, shared_.room()});
   offered_at_ = base::cycles();
   offered_warm_at_.store(woken_.empty() ? 0 : offered_at_, base::relaxed);  // a hint
   shared_.offer(static_cast<std::uint32_t>(count), [this] { return pop_oldest(); });

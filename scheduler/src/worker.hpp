@@ -67,6 +67,15 @@ class alignas(128) worker final : public host {
   /// Returns   whether something new is offered.
   bool offer_some() noexcept { return private_size() >= 2 && shared_.empty() && offer_half(); }
 
+  /// Offers more when thieves have taken some, before they come back: who found nothing would nap, and with long tasklets the
+  /// owner's next turn is far.
+  void top_up() noexcept {
+    if (was_robbed_.load(base::relaxed)) [[unlikely]] {
+      was_robbed_.store(false, base::relaxed);
+      offer_half();
+    }
+  }
+
   /// Takes all that is here, for a thread that leaves.
   tasklet* take_any() noexcept;
 
@@ -76,6 +85,15 @@ class alignas(128) worker final : public host {
   tasklet* take_pinned() noexcept;
 
   // ---- for others
+
+  /// Takes half of what is offered, at most `most`; 0 also when another thief was first.
+  std::uint32_t rob(tasklet** items, std::uint32_t most) noexcept {
+    const std::uint32_t got = shared_.take_half(items, most);
+    if (got != 0) {
+      was_robbed_.store(true, base::relaxed);
+    }
+    return got;
+  }
 
   /// Puts a pinned tasklet here and wakes this worker if it sleeps.
   void put_into_inbox(tasklet* who) noexcept;
@@ -167,6 +185,7 @@ class alignas(128) worker final : public host {
   std::vector<std::unique_ptr<driver>> drivers_;  // the present one last; earlier ones may still be notified
   core_slot<timer_wheel> timers_;
   shared_ring<tasklet*> shared_;
+  base::atomic<bool> was_robbed_{false};  // since the owner looked; a hint
 
  private:
   // How often in a row the slot may be run before the others get a turn.

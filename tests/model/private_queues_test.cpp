@@ -52,6 +52,13 @@ class queues : place {
       take(loot[i]);
     }
   }
+  void rob() {
+    std::array<detail::tasklet*, 4> loot;
+    const std::uint32_t count = its.rob(loot.data(), loot.size());
+    for (std::uint32_t i = 0; i < count; ++i) {
+      take(loot[i]);
+    }
+  }
 
   // Everybody has ended: what is left is taken, and then each was taken once.
   void end() {
@@ -115,13 +122,33 @@ void offered_and_borrowed() {
                   queues::take(all.its.take_local());
                 }},
                {"borrower", [&] { all.borrow(); }},
-               {"thief", [&] {
-                  detail::tasklet* loot[4];
-                  const std::uint32_t count = all.its.shared_.take_half(loot, 4);
-                  for (std::uint32_t i = 0; i < count; ++i) {
-                    queues::take(loot[i]);
+               {"thief", [&] { all.rob(); }}});
+  all.end();
+}
+
+// What was taken of an offer is made up for, so that the thief does not come back to nothing.
+void robbed_and_topped_up() {
+  queues all;
+  run_threads({{"owner",
+                [&] {
+                  for (int i = 0; i < 4; ++i) {
+                    all.its.put_last(all.make());
                   }
+                  all.its.offer_some();
+                  const std::size_t kept = all.its.private_size();
+                  all.its.top_up();
+                  require(all.its.private_size() == kept || all.its.private_size() == kept / 2,
+                          "half of what is left is offered, or nothing");
+                  queues::take(all.its.take_oldest());
+                }},
+               {"thief", [&] {
+                  all.rob();
+                  all.rob();
                 }}});
+  const std::size_t kept = all.its.private_size();
+  all.its.top_up();
+  all.its.top_up();
+  require(kept < 2 || !all.its.shared_.empty(), "the owner has topped up, before or now");
   all.end();
 }
 
@@ -195,6 +222,7 @@ TEST_SUITE("private queues") {
         {"an owner that wakes two, a thief", slot_twice_and_thief, 188},
         {"an owner with a child and one that yields, a thief", children_and_thief, 188},
         {"an owner that offers, a borrower, a thief", offered_and_borrowed, 2461},
+        {"an owner that offers and tops up, a thief that comes twice", robbed_and_topped_up, 60},
     });
   }
 
