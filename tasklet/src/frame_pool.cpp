@@ -94,16 +94,32 @@ void frame_pool::abandon(const base::atomic<std::uintptr_t>* but) noexcept {
 std::byte* frame_pool::map(std::size_t bytes) {
   const std::lock_guard guard(region_lock_);
   if (bytes > static_cast<std::size_t>(region_end_ - region_)) {
-    void* memory =
-        mmap(nullptr, region_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* memory = mmap(nullptr, region_size + huge_page, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
       throw std::bad_alloc();
     }
     auto* const low = static_cast<std::byte*>(memory);
-    region_ = low + (slab_size - reinterpret_cast<std::uintptr_t>(low) % slab_size) % slab_size;
-    region_end_ = low + region_size;
+    region_ = low + (huge_page - reinterpret_cast<std::uintptr_t>(low) % huge_page) % huge_page;
+    region_end_ = region_ + region_size;
+    ++regions_;
   }
-  return std::exchange(region_, region_ + bytes);
+  std::byte* const taken = std::exchange(region_, region_ + bytes);
+  if (regions_ > small_regions) {
+    use_huge_pages(taken, region_);
+  }
+  return taken;
+}
+
+// Millions of frames are reached in no order: most of what that costs is the search for their pages. One huge page is made at
+// a time, when its first byte is used, and not by advice for the region: the system would make them whole again after a trim.
+void frame_pool::use_huge_pages(std::byte* from, const std::byte* end) noexcept {
+  constexpr int advice_collapse = 25;  // MADV_COLLAPSE, younger than some headers; older kernels refuse it
+  from += (huge_page - reinterpret_cast<std::uintptr_t>(from) % huge_page) % huge_page;
+  for (; from < end; from += huge_page) {
+    *from = std::byte{};  // there has to be something of it
+    ::madvise(from, huge_page, advice_collapse);
+  }
 }
 
 frame_pool::slab* frame_pool::map_slab(std::size_t index) {

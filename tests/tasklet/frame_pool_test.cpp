@@ -10,9 +10,12 @@
 #include <optional>
 #include <random>
 #include <set>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include <sys/mman.h>
 
 #include <doctest/doctest.h>
 
@@ -210,6 +213,37 @@ TEST_SUITE("frame_pool") {
     for (std::size_t i = 0; i < frames.size(); ++i) {
       free_frame(frames[i], i % 2 == 0 ? 200'000 : 500'000);
     }
+  }
+
+  TEST_CASE("few frames take small pages, many take huge ones where the system has some") {
+    const auto huge_bytes = [] {
+      std::ifstream maps("/proc/self/smaps");
+      long kilobytes = 0;
+      for (std::string word; maps >> word;) {
+        if (long of_one = 0; word == "AnonHugePages:" && maps >> of_one) {
+          kilobytes += of_one;
+        }
+      }
+      return kilobytes * 1024;
+    };
+    constexpr std::size_t huge_page = std::size_t{2} << 20;
+    constexpr int advice_collapse = 25;  // MADV_COLLAPSE
+    void* memory = ::mmap(nullptr, 2 * huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(memory != MAP_FAILED);
+    auto* const whole =
+        reinterpret_cast<char*>((reinterpret_cast<std::uintptr_t>(memory) + huge_page - 1) / huge_page * huge_page);
+    *whole = 1;
+    const bool has_some = ::madvise(whole, huge_page, advice_collapse) == 0;
+    ::munmap(memory, 2 * huge_page);
+
+    static constinit frame_pool pool;
+    constexpr std::size_t size = 200;
+    const std::size_t in_a_region = (std::size_t{16} << 20) / frame_class_size(frame_class(size));
+    const long before = huge_bytes();
+    take_slots(pool, frame_class(size), in_a_region);
+    CHECK(huge_bytes() == before);
+    take_slots(pool, frame_class(size), 3 * in_a_region);
+    CHECK((huge_bytes() > before) == has_some);
   }
 
   TEST_CASE("what was free for two periods loses its pages and reads as free; what is in use stays") {

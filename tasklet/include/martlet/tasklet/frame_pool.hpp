@@ -199,7 +199,10 @@ class frame_pool {
 
   /// Cuts the memory of a slab from a larger region: a process may have only so many mappings.
   std::byte* map(std::size_t bytes);
+  static void use_huge_pages(std::byte* from, const std::byte* end) noexcept;
   static constexpr std::size_t region_size = std::size_t{16} << 20;
+  static constexpr std::size_t huge_page = std::size_t{2} << 20;
+  static constexpr std::size_t small_regions = 2;  // a program with few tasklets stays as small as it was
 
   std::array<depot, frame_class_count> depots_{};
   base::atomic<slab*> slabs_{nullptr};
@@ -207,6 +210,7 @@ class frame_pool {
   base::spin_lock region_lock_;
   std::byte* region_ = nullptr;
   std::byte* region_end_ = nullptr;
+  std::size_t regions_ = 0;
 };
 
 /// One thread's free slots. Not thread-safe: it belongs to its host.
