@@ -1,0 +1,94 @@
+#pragma once
+
+#include "fiber.hpp"
+#include "layer.hpp"
+
+#include <cstddef>
+#include <vector>
+
+#include <martlet/base/current.hpp>
+#include <martlet/base/futex.hpp>
+
+namespace martlet::python::stackless {
+
+struct tasklet;
+
+/// How the latest `run` with a time limit wants to be interrupted; the bits are Stackless's.
+enum run_flag : unsigned {
+  thread_blocks = 1,
+  soft = 2,
+  ignores_nesting = 4,
+  total_timeout = 8,
+};
+
+/// What one OS thread has of martlet.stackless: the ring of its runnable tasklets, its main tasklet, its stacks.
+///
+/// The ring's first is the current tasklet, which runs; a tasklet that becomes runnable is inserted before it, behind
+/// all others. The ring owns a reference to each.
+///
+/// A record stays as long as a tasklet refers to it; when its thread has ended it `is_over`, and its tasklets have no
+/// thread any more.
+struct thread {
+  explicit thread(layer& home, PyThreadState* state) noexcept;
+  thread(const thread&) = delete;
+  thread& operator=(const thread&) = delete;
+
+  /// Returns   the record of the calling thread, made if need be, with its main tasklet; null with an exception set.
+  static thread* here(layer& home);
+
+  void insert(tasklet& one) noexcept;         // behind all others
+  void insert_second(tasklet& one) noexcept;  // behind the current one
+  void remove(tasklet& one) noexcept;         // when it is the current one, the next one becomes it
+
+  /// Wakes the thread when it sleeps because nothing was runnable. Under the lock.
+  void wake() noexcept;
+
+  /// Returns   the tasklet that goes on when nobody else can, or when the time is over: that of the innermost `run`, that of
+  ///           the `run` with a time limit, else the main tasklet. Borrowed.
+  tasklet* watchdog(bool for_interrupt) const noexcept;
+
+  bool has(run_flag flag) const noexcept { return (run_flags & flag) != 0; }
+
+  void keep() noexcept;
+  void let_go() noexcept;
+
+  layer& home;
+  PyThreadState* state;
+  const void* os_thread;  // base::this_thread()
+  unsigned long id;
+  thread* next = nullptr;  // of the layer's
+  bool is_over = false;
+
+  tasklet* current = nullptr;
+  tasklet* main = nullptr;  // owned
+  int runnable = 0;
+
+  int switch_traps = 0;
+  bool in_callback = false;
+  unsigned char pickle_flags = 0;
+
+  std::vector<tasklet*> runs;           // who is in `run`, the innermost last; owned
+  tasklet* timed_run = nullptr;         // the one of them that has a time limit; borrowed
+  unsigned run_flags = 0;               // of that
+  bool keeps_order = false;             // the switch that is on shall not be used for a soft interrupt
+  tasklet* interrupted = nullptr;       // owned
+  long interval = 0;                    // of the timed run, in bytecodes; 0 for none
+  struct watchdog_state* dog = nullptr; // whose it is (watchdog.hpp); null when nothing is timed
+
+  object drop_later;  // what has to live until the switch is over
+  fiber* target = nullptr;  // where the thread's own stack goes on to
+  fiber own;                // the thread's own stack
+  fiber* spares = nullptr;
+  std::size_t spare_count = 0;
+  tasklet* started = nullptr;  // those with a stack, linked
+
+  detail::carrier carrier;
+  base::futex_word bell{0};
+  bool is_blocked = false;  // nothing is runnable here, and nobody has changed that
+  bool is_idle = false;     // and the thread has not gone on yet
+
+ private:
+  base::atomic<std::size_t> references_{1};
+};
+
+}  // namespace martlet::python::stackless
