@@ -104,6 +104,7 @@ bool make_simulation_type(PyObject* module, module_state& state);
 
 extern PyMethodDef blocking_functions[];
 extern PyMethodDef census_functions[];
+extern PyMethodDef stackless_functions[];
 extern PyMethodDef run_functions[];
 extern PyMethodDef pause_functions[];
 extern PyMethodDef select_functions[];

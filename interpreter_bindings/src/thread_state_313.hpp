@@ -2,6 +2,8 @@
 
 #include "thread_state_common.hpp"
 
+#include <cstdint>
+
 namespace martlet::python {
 
 inline constexpr bool can_switch_thread_state = true;

@@ -6,8 +6,7 @@ namespace martlet::python::stackless {
 
 /// `stackless.bomb`: an exception that lies in a tasklet as its value, and is raised when the tasklet goes on.
 struct bomb {
-  PyObject_HEAD
-  PyObject* type;
+  PyObject_HEAD PyObject* type;
   PyObject* value;
   PyObject* traceback;
   bool ends_process;  // a SystemExit that left a tasklet of the main thread

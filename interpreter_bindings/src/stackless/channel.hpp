@@ -6,7 +6,7 @@ namespace martlet::python::stackless {
 
 /// `stackless.channel`: tasklets that wait, all to send or all to receive.
 struct channel {
-  PyObject_HEAD
+  PyObject_HEAD layer* home;
   tasklet* head;
   tasklet* tail;
   PyObject* weak_references;

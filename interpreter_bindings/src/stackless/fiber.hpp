@@ -3,6 +3,7 @@
 #include "../thread_state.hpp"
 
 #include <martlet/tasklet/context.hpp>
+#include <martlet/tasklet/fiber.hpp>
 #include <martlet/tasklet/stack_pool.hpp>
 
 namespace martlet::python::stackless {

@@ -16,6 +16,7 @@ struct layer {
   PyTypeObject* bomb_type = nullptr;
   PyTypeObject* atomic_type = nullptr;
   PyObject* tasklet_exit = nullptr;
+  PyObject* memory_bomb = nullptr;  // for when there is no memory for another one
 
   PyObject* schedule_hook = nullptr;  // callables or null; under the lock, as all below
   PyObject* channel_hook = nullptr;

@@ -31,6 +31,14 @@ bool interrupt(thread& here);
 /// Returns   whether the current tasklet may be interrupted in spite of C functions between its frames.
 bool may_interrupt_nested(thread& here, tasklet& one);
 
+/// Calls the schedule callback, if there is one. Its exceptions go to stderr.
+void notify_schedule(thread& here, tasklet* from, tasklet* to);
+
+/// Calls the channel callback, if there is one. Its exceptions go to stderr.
+///
+/// Returns   false with an exception set when it is a callback that calls.
+bool notify_channel(thread& here, channel& where, tasklet& who, bool sends, bool will_block);
+
 /// What runs on every fiber.
 void run_fiber(void* self);
 

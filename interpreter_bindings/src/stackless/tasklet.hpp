@@ -27,12 +27,11 @@ enum class stage : std::uint8_t {
 ///
 /// All fields but the counts are under the lock when another thread may see the tasklet.
 struct tasklet {
-  PyObject_HEAD
-  tasklet* next;
+  PyObject_HEAD tasklet* next;
   tasklet* prev;
-  channel* queue;  // where it is blocked; borrowed: the queue owns it, and whoever waits there owns the channel
-  thread* home;    // owned; see `thread_of`
-  PyObject* value; // tempval: what it is given when it goes on
+  channel* queue;   // where it is blocked; borrowed: the queue owns it, and whoever waits there owns the channel
+  thread* home;     // owned; see `thread_of`
+  PyObject* value;  // tempval: what it is given when it goes on
   PyObject* function;
   PyObject* args;
   PyObject* kwargs;
@@ -90,7 +89,7 @@ int recursion_depth(tasklet& one);
 object frame_of(tasklet& one);
 
 // What the methods do, for the C API too. Those that return bool or int set an exception when that is false or -1.
-tasklet* new_tasklet(PyTypeObject* type);
+tasklet* new_tasklet(PyTypeObject* type, thread& its);
 bool bind(tasklet& one, PyObject* function, PyObject* args, PyObject* kwargs);
 bool set_up(tasklet& one, PyObject* args, PyObject* kwargs, bool inserts);
 bool insert(tasklet& one);

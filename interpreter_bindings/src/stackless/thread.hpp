@@ -8,6 +8,7 @@
 
 #include <martlet/base/current.hpp>
 #include <martlet/base/futex.hpp>
+#include <martlet/tasklet/host.hpp>
 
 namespace martlet::python::stackless {
 
@@ -47,10 +48,26 @@ struct thread {
   ///           the `run` with a time limit, else the main tasklet. Borrowed.
   tasklet* watchdog(bool for_interrupt) const noexcept;
 
+  /// Returns   the tasklet that calls, also while the thread waits and none is current.
+  tasklet& running() const noexcept { return waiting != nullptr ? *waiting : *current; }
+
   bool has(run_flag flag) const noexcept { return (run_flags & flag) != 0; }
 
   void keep() noexcept;
   void let_go() noexcept;
+
+  /// Takes a tasklet into the list of those that have a stack, or out of it. Under the lock.
+  void link_started(tasklet& one) noexcept;
+  void unlink_started(tasklet& one) noexcept;
+
+  /// Kills those that have a stack, once each; they may survive it. On the thread itself.
+  void kill_started();
+
+  /// Gives back the stacks that are kept for tasklets to come. On the thread itself.
+  void free_spares() noexcept;
+
+  /// Ends what the thread has of the module, and the record, unless tasklets refer to it. On the thread itself.
+  void end();
 
   layer& home;
   PyThreadState* state;
@@ -67,20 +84,22 @@ struct thread {
   bool in_callback = false;
   unsigned char pickle_flags = 0;
 
-  std::vector<tasklet*> runs;           // who is in `run`, the innermost last; owned
-  tasklet* timed_run = nullptr;         // the one of them that has a time limit; borrowed
-  unsigned run_flags = 0;               // of that
-  bool keeps_order = false;             // the switch that is on shall not be used for a soft interrupt
-  tasklet* interrupted = nullptr;       // owned
-  long interval = 0;                    // of the timed run, in bytecodes; 0 for none
-  struct watchdog_state* dog = nullptr; // whose it is (watchdog.hpp); null when nothing is timed
+  std::vector<tasklet*> runs;            // who is in `run`, the innermost last; owned
+  tasklet* timed_run = nullptr;          // the one of them that has a time limit; borrowed
+  unsigned run_flags = 0;                // of that
+  bool keeps_order = false;              // the switch that is on shall not be used for a soft interrupt
+  tasklet* interrupted = nullptr;        // owned
+  long interval = 0;                     // of the timed run, in bytecodes; 0 for none
+  struct watchdog_state* dog = nullptr;  // whose it is (watchdog.hpp); null when nothing is timed
 
-  object drop_later;  // what has to live until the switch is over
-  fiber* target = nullptr;  // where the thread's own stack goes on to
-  fiber own;                // the thread's own stack
+  object drop_later;           // what has to live until the switch is over
+  tasklet* waiting = nullptr;  // who calls while nothing is runnable; borrowed
+  fiber* target = nullptr;     // where the thread's own stack goes on to
+  fiber own;                   // the thread's own stack
   fiber* spares = nullptr;
   std::size_t spare_count = 0;
-  tasklet* started = nullptr;  // those with a stack, linked
+  tasklet* started = nullptr;  // those with a stack, linked, but for the main tasklet
+  tasklet* last_started = nullptr;
 
   detail::carrier carrier;
   base::futex_word bell{0};
@@ -90,5 +109,33 @@ struct thread {
  private:
   base::atomic<std::size_t> references_{1};
 };
+
+/// Keeps a record, or none.
+class thread_reference {
+ public:
+  explicit thread_reference(thread* kept) noexcept : kept_(kept) {}
+  thread_reference(thread_reference&& other) noexcept : kept_(std::exchange(other.kept_, nullptr)) {}
+  thread_reference& operator=(thread_reference&&) = delete;
+  ~thread_reference() {
+    if (kept_ != nullptr) {
+      kept_->let_go();
+    }
+  }
+
+  explicit operator bool() const noexcept { return kept_ != nullptr; }
+  thread& operator*() const noexcept { return *kept_; }
+  thread* operator->() const noexcept { return kept_; }
+
+ private:
+  thread* kept_;
+};
+
+/// Returns   the record of the thread with an identifier, none when there is none.
+thread_reference find_thread(layer& home, unsigned long id) noexcept;
+
+/// Finds out whether another thread can still give this one something to do, and notes that this one is blocked if so.
+///
+/// Returns   false with an exception set.
+bool others_can_run(thread& here, bool& answer);
 
 }  // namespace martlet::python::stackless

@@ -1,0 +1,441 @@
+#include "channel.hpp"
+
+#include "../arguments.hpp"
+#include "bomb.hpp"
+#include "schedule.hpp"
+
+#include <structmember.h>
+
+namespace martlet::python::stackless {
+namespace {
+
+// Which way a value goes, seen from who calls.
+constexpr int sending = 1;
+constexpr int receiving = -1;
+
+// Somebody waits for the other half: exchanges the values, and goes on with whom the channel prefers.
+outcome exchange(thread& here, channel& on, tasklet& from, int direction, object& result) {
+  tasklet* target = nullptr;
+  tasklet* behind = nullptr;
+  tasklet* next = nullptr;
+  bool is_elsewhere = false;
+  {
+    const guard held(chains);
+    target = on.head;
+    behind = target->next;
+    on.remove(*target);
+    std::swap(from.value, target->value);
+    is_elsewhere = target->home != &here;
+    if (is_elsewhere) {
+      next = target;
+    } else if (on.schedules_all) {
+      here.insert(*target);
+      next = from.next;
+    } else if (on.preference == -direction) {
+      here.insert_second(*target);
+      next = target;
+      here.keeps_order = true;
+    } else {
+      here.insert(*target);
+      next = &from;
+      here.keeps_order = true;
+    }
+  }
+  const object kept = object::share(on.self());
+  const outcome how = schedule(here, from, next, result);
+  if (how == outcome::failed) {
+    here.keeps_order = false;
+    const guard held(chains);
+    if (!is_elsewhere) {
+      here.remove(*target);
+    }
+    on.insert(*target, -direction, behind);
+    std::swap(from.value, target->value);
+  } else if (is_elsewhere) {
+    Py_DECREF(target->self());  // the queue's reference
+  }
+  return how;
+}
+
+// Nobody waits for the other half.
+outcome block(thread& here, channel& on, tasklet& from, int direction, object& result) {
+  if (from.block_trap) {
+    PyErr_SetString(PyExc_RuntimeError, "this tasklet does not like to be blocked.");
+    return outcome::failed;
+  }
+  if (on.is_closing) {
+    PyErr_SetString(PyExc_ValueError, "Send/receive operation on a closed channel");
+    return outcome::failed;
+  }
+  tasklet* next = nullptr;
+  {
+    const guard held(chains);
+    here.remove(from);  // the chain's reference is the queue's now
+    on.insert(from, direction, nullptr);
+    next = here.current;
+    from.waits_for = as_channel(Py_NewRef(on.self()));
+  }
+  const outcome how = schedule(here, from, next, result);
+  const object kept = object::take(std::exchange(from.waits_for, nullptr)->self());
+  if (how == outcome::failed) {
+    const guard held(chains);
+    if (from.where == place::channel) {
+      on.remove(from);
+      here.insert(from);
+      here.current = &from;
+    }
+  }
+  return how;
+}
+
+PyObject* act(channel& on, PyObject* value, int direction, PyObject* const* arguments) {
+  thread* here = thread::here(*on.home);
+  if (here == nullptr) {
+    return nullptr;
+  }
+  if (here->waiting != nullptr) [[unlikely]] {
+    PyErr_SetString(PyExc_RuntimeError,
+                    "martlet.stackless: this thread waits for others, and can neither send nor receive");
+    return nullptr;
+  }
+  tasklet& from = *here->current;
+  from.arguments = arguments;
+  object before;
+  bool can_go_on = false;
+  bool is_elsewhere = false;
+  {
+    const guard held(chains);
+    before = object::take(std::exchange(from.value, Py_NewRef(value)));
+    can_go_on = on.balance * direction < 0;
+    is_elsewhere = can_go_on && on.head->home != here;
+  }
+  object result;
+  outcome how = outcome::failed;
+  const bool is_watched = here->home.channel_hook != nullptr;
+  if (is_watched && !is_elsewhere) [[unlikely]] {
+    if (notify_channel(*here, on, from, direction == sending, !can_go_on)) {
+      can_go_on = on.balance * direction < 0;  // whatever the callback has done
+      how = can_go_on ? exchange(*here, on, from, direction, result) : block(*here, on, from, direction, result);
+    }
+  } else {
+    how = can_go_on ? exchange(*here, on, from, direction, result) : block(*here, on, from, direction, result);
+    if (is_watched && how != outcome::failed && !notify_channel(*here, on, from, direction == sending, !can_go_on)) {
+      return nullptr;
+    }
+  }
+  if (how == outcome::failed) {
+    const guard held(chains);
+    before = object::take(std::exchange(from.value, before.release()));
+    return nullptr;
+  }
+  return result.release();
+}
+
+PyObject* create(PyTypeObject* type, PyObject*, PyObject*) {
+  channel* made = new_channel(type);
+  return made != nullptr ? made->self() : nullptr;
+}
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  for (tasklet* one = as_channel(self)->head; one != nullptr; one = one->next) {
+    Py_VISIT(one->self());
+  }
+  return 0;
+}
+
+// Those that wait are let go, and end unless somebody else has them.
+void remove_all(channel& of) {
+  for (;;) {
+    object dropped;
+    const guard held(chains);
+    if (of.head == nullptr) {
+      return;
+    }
+    tasklet& one = *of.head;
+    of.remove(one);
+    dropped = object::take(one.self());
+  }
+}
+
+int clear(PyObject* self) {
+  as_channel(self)->is_closing = true;
+  remove_all(*as_channel(self));
+  return 0;
+}
+
+void dealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  if (as_channel(self)->weak_references != nullptr) {
+    PyObject_ClearWeakRefs(self);
+  }
+  clear(self);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyObject* send_call(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  if (count != 1) {
+    PyErr_Format(PyExc_TypeError, "send() takes exactly one argument (%zd given)", count);
+    return nullptr;
+  }
+  return send(*as_channel(self), args[0], args + count);
+}
+
+PyObject* receive_call(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  if (count != 0) {
+    PyErr_Format(PyExc_TypeError, "receive() takes no arguments (%zd given)", count);
+    return nullptr;
+  }
+  return receive(*as_channel(self), args);
+}
+
+PyObject* send_exception(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  if (count == 0) {
+    PyErr_SetString(PyExc_TypeError, "send_exception() takes at least 1 argument");
+    return nullptr;
+  }
+  const object values = object::take(PyTuple_New(count - 1));
+  for (Py_ssize_t i = 1; values && i < count; ++i) {
+    PyTuple_SET_ITEM(values.get(), i - 1, Py_NewRef(args[i]));
+  }
+  object made = values ? make_bomb(*as_channel(self)->home, args[0], values.get(), "channel.send_exception") : object();
+  return made && send_bomb(*as_channel(self), std::move(made), args + count) ? Py_NewRef(Py_None) : nullptr;
+}
+
+PyObject* send_throw(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  arguments<3> parsed("send_throw", {"exc", "val", "tb"}, 3, 1);
+  if (!parsed.parse(args, count, keywords)) {
+    return nullptr;
+  }
+  object made = make_bomb(*as_channel(self)->home, parsed[0], parsed[1], parsed[2]);
+  return made && send_bomb(*as_channel(self), std::move(made), args + count) ? Py_NewRef(Py_None) : nullptr;
+}
+
+PyObject* send_sequence(PyObject* self, PyObject* sequence) {
+  const object iterator = object::take(PyObject_GetIter(sequence));
+  if (!iterator) {
+    return nullptr;
+  }
+  for (long count = 0;; ++count) {
+    const object item = object::take(PyIter_Next(iterator.get()));
+    if (!item) {
+      return PyErr_Occurred() == nullptr ? PyLong_FromLong(count) : nullptr;
+    }
+    if (const object sent = object::take(send(*as_channel(self), item.get())); !sent) {
+      return nullptr;
+    }
+  }
+}
+
+PyObject* next_value(PyObject* self) {
+  channel& from = *as_channel(self);
+  return from.is_closing && from.balance <= 0 ? nullptr : receive(from);
+}
+
+PyObject* close(PyObject* self, PyObject*) {
+  as_channel(self)->is_closing = true;
+  Py_RETURN_NONE;
+}
+
+PyObject* open(PyObject* self, PyObject*) {
+  as_channel(self)->is_closing = false;
+  Py_RETURN_NONE;
+}
+
+// The bits of Stackless's flags: closing, two of the preference, schedule_all.
+int flags_of(const channel& one) noexcept {
+  return (one.is_closing ? 1 : 0) | (one.preference & 3) << 1 | (one.schedules_all ? 8 : 0);
+}
+
+PyObject* reduce(PyObject* self, PyObject*) {
+  channel& one = *as_channel(self);
+  std::vector<object> waiting;
+  int balance = 0;
+  {
+    const guard held(chains);
+    balance = one.balance;
+    for (tasklet* each = one.head; each != nullptr; each = each->next) {
+      waiting.push_back(object::share(each->self()));
+    }
+  }
+  const object list = object::take(list_of(std::move(waiting)));
+  return list ? Py_BuildValue("(O()(iiO))", Py_TYPE(self), balance, flags_of(one), list.get()) : nullptr;
+}
+
+PyObject* set_state(PyObject* self, PyObject* state) {
+  channel& one = *as_channel(self);
+  layer& home = *one.home;
+  int balance = 0;
+  int flags = 0;
+  PyObject* list = nullptr;
+  if (!PyArg_ParseTuple(state, "iiO!:channel", &balance, &flags, &PyList_Type, &list)) {
+    return nullptr;
+  }
+  remove_all(one);
+  one.is_closing = (flags & 1) != 0;
+  one.preference = static_cast<std::int8_t>((flags >> 1 & 3) == 3 ? -1 : flags >> 1 & 3);
+  one.schedules_all = (flags & 8) != 0;
+  const guard held(chains);
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); ++i) {
+    PyObject* each = PyList_GET_ITEM(list, i);
+    if (is_tasklet(home, each) && as_tasklet(each)->where == place::nowhere) {
+      Py_INCREF(each);
+      one.insert(*as_tasklet(each), balance > 0 ? sending : receiving, nullptr);
+    }
+  }
+  return Py_NewRef(self);
+}
+
+PyObject* get_queue(PyObject* self, void*) {
+  const guard held(chains);
+  tasklet* first = as_channel(self)->head;
+  return Py_NewRef(first != nullptr ? first->self() : Py_None);
+}
+
+PyObject* get_closing(PyObject* self, void*) { return PyBool_FromLong(as_channel(self)->is_closing ? 1 : 0); }
+
+PyObject* get_closed(PyObject* self, void*) {
+  return PyBool_FromLong(as_channel(self)->is_closing && as_channel(self)->balance == 0 ? 1 : 0);
+}
+
+PyObject* get_preference(PyObject* self, void*) { return PyLong_FromLong(as_channel(self)->preference); }
+
+// Reads the sign of an integer of any size.
+bool read_sign(PyObject* value, const char* refusal, int& sign) {
+  if (value == nullptr || !PyLong_Check(value)) {
+    PyErr_SetString(PyExc_TypeError, refusal);
+    return false;
+  }
+  int overflow = 0;
+  const long number = PyLong_AsLongAndOverflow(value, &overflow);
+  sign = overflow != 0 ? overflow : number > 0 ? 1 : number < 0 ? -1 : 0;
+  return true;
+}
+
+int set_preference(PyObject* self, PyObject* value, void*) {
+  int sign = 0;
+  if (!read_sign(value, "preference must be set to an integer", sign)) {
+    return -1;
+  }
+  as_channel(self)->preference = static_cast<std::int8_t>(sign);
+  return 0;
+}
+
+PyObject* get_schedule_all(PyObject* self, void*) { return PyLong_FromLong(as_channel(self)->schedules_all ? 1 : 0); }
+
+int set_schedule_all(PyObject* self, PyObject* value, void*) {
+  int sign = 0;
+  if (!read_sign(value, "preference must be set to a bool or integer", sign)) {
+    return -1;
+  }
+  as_channel(self)->schedules_all = sign != 0;
+  return 0;
+}
+
+PyMethodDef methods[] = {
+    {"send", as_method(send_call), METH_FASTCALL,
+     "send(value, /)\n--\n\nGives a value to the tasklet that has been waiting for longest; waits for one if there is none."},
+    {"receive", as_method(receive_call), METH_FASTCALL,
+     "receive()\n--\n\nTakes the value of the tasklet that has been waiting for longest; waits for one if there is none."},
+    {"send_exception", as_method(send_exception), METH_FASTCALL,
+     "send_exception(exc, /, *args)\n--\n\nSends exc(*args), which is raised where it is received."},
+    {"send_throw", as_method(send_throw), METH_FASTCALL | METH_KEYWORDS,
+     "send_throw(exc, val=None, tb=None)\n--\n\nSends an exception, which is raised where it is received."},
+    {"send_sequence", send_sequence, METH_O,
+     "send_sequence(seq, /)\n--\n\nSends all that an iterable gives, and returns how many."},
+    {"close", close, METH_NOARGS,
+     "close()\n--\n\nLets nobody wait any more: whoever would, gets a ValueError. Those that wait already go on doing so."},
+    {"open", open, METH_NOARGS, "open()\n--\n\nTakes close() back."},
+    {"__reduce__", reduce, METH_NOARGS, nullptr},
+    {"__reduce_ex__", reduce, METH_O, nullptr},
+    {"__setstate__", set_state, METH_O, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyGetSetDef attributes[] = {
+    {"queue", get_queue, nullptr, "The tasklet that has been waiting for longest, or None; the others are its next.",
+     nullptr},
+    {"closing", get_closing, nullptr, "Whether close was called.", nullptr},
+    {"closed", get_closed, nullptr, "Whether close was called and nobody waits.", nullptr},
+    {"preference", get_preference, set_preference,
+     "Who goes on when a value has passed: -1 the receiver (default), 1 the sender, 0 whoever came last.", nullptr},
+    {"schedule_all", get_schedule_all, set_schedule_all,
+     "Whether the next runnable tasklet goes on instead of any of them.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+PyMemberDef members[] = {
+    {"balance", T_INT, offsetof(channel, balance), READONLY,
+     "How many tasklets wait: to send, or, as a negative number, to receive."},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(channel, weak_references), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr},
+};
+
+PyType_Slot slots[] = {
+    {Py_tp_doc,
+     const_cast<char*>(
+         "channel()\n--\n\nPasses values from tasklet to tasklet: whoever comes first waits for the other.")},
+    {Py_tp_new, reinterpret_cast<void*>(create)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(clear)},
+    {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
+    {Py_tp_iternext, reinterpret_cast<void*>(next_value)},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, attributes},
+    {Py_tp_members, members},
+    {0, nullptr},
+};
+
+PyType_Spec spec = {"martlet.stackless.channel", static_cast<int>(sizeof(channel)), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE, slots};
+
+}  // namespace
+
+void channel::insert(tasklet& one, int direction, tasklet* before) noexcept {
+  one.next = before;
+  one.prev = before != nullptr ? before->prev : tail;
+  (one.prev != nullptr ? one.prev->next : head) = &one;
+  (before != nullptr ? before->prev : tail) = &one;
+  one.where = place::channel;
+  one.queue = this;
+  one.blocked = static_cast<std::int8_t>(direction);
+  balance += direction;
+}
+
+void channel::remove(tasklet& one) noexcept {
+  (one.prev != nullptr ? one.prev->next : head) = one.next;
+  (one.next != nullptr ? one.next->prev : tail) = one.prev;
+  one.next = one.prev = nullptr;
+  one.where = place::nowhere;
+  one.queue = nullptr;
+  balance -= one.blocked;
+  one.blocked = 0;
+}
+
+channel* new_channel(PyTypeObject* type) {
+  auto* made = as_channel(type->tp_alloc(type, 0));
+  if (made != nullptr) {
+    made->home = &layer_of(type);
+    made->preference = -1;
+  }
+  return made;
+}
+
+PyObject* send(channel& to, PyObject* value, PyObject* const* arguments) { return act(to, value, sending, arguments); }
+
+PyObject* receive(channel& from, PyObject* const* arguments) { return act(from, Py_None, receiving, arguments); }
+
+bool send_bomb(channel& to, object bomb, PyObject* const* arguments) {
+  const object result = object::take(send(to, bomb.get(), arguments));
+  return static_cast<bool>(result);
+}
+
+bool make_channel_type(PyObject* module, layer& home) {
+  home.channel_type = reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));
+  return home.channel_type != nullptr && PyModule_AddType(module, home.channel_type) == 0;
+}
+
+}  // namespace martlet::python::stackless
