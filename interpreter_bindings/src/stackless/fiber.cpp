@@ -10,7 +10,7 @@ namespace martlet::python::stackless {
 namespace {
 
 // How much of the stack's top is memory for frames; a page less so much is what both sides of the boundary share at least.
-constexpr std::size_t data_bytes = (std::size_t{16} << 10) - 1600;
+constexpr std::size_t data_bytes = (std::size_t{16} << 10) - 2600;
 
 constexpr std::size_t aligned(std::size_t bytes) noexcept { return bytes & ~std::size_t{63}; }
 

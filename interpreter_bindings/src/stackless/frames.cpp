@@ -1,5 +1,6 @@
 // The interpreter's own headers, which only its parts include otherwise; before Python.h comes from anywhere else.
 #define Py_BUILD_CORE 1
+#define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <opcode.h>
 
