@@ -9,6 +9,7 @@ import sysconfig
 import leaks
 import pytest
 import references
+from alone import alone  # noqa: F401 (a fixture)
 
 free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED")) and not sys._is_gil_enabled()
 needs_isolated = pytest.mark.skipif(sys.version_info < (3, 14), reason="isolated workers need 3.14")

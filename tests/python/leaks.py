@@ -11,10 +11,10 @@ import types
 from collections import Counter
 
 import martlet
-from martlet import _martlet
+from martlet import _martlet, stackless
 
 package = os.path.dirname(martlet.__file__) + os.sep
-native_types = {one for one in vars(_martlet).values() if isinstance(one, type)}
+native_types = {one for module in (_martlet, stackless) for one in vars(module).values() if isinstance(one, type) and "martlet" in one.__module__}
 code_of = {
     types.CoroutineType: lambda one: one.cr_code,
     types.GeneratorType: lambda one: one.gi_code,
@@ -45,6 +45,9 @@ def make_what_lasts():
     for module in pkgutil.iter_modules(martlet.__path__):
         if module.name.startswith("_"):
             importlib.import_module(f"martlet.{module.name}")
+    for _ in range(100):
+        stackless.tasklet(stackless.schedule)()
+    stackless.run()  # makes the main tasklet of this thread, and the stacks that it keeps
     here, there = socket.socketpair()
     with here, there:
         ready = _martlet.readiness(here.fileno())
@@ -64,6 +67,7 @@ class Census:
     def __init__(self):
         gc.collect()
         self.counts = Counter(_martlet._census())
+        self.counts["runnable tasklets of martlet.stackless"] = stackless.getruncount()
         self.counts["threads"] = len(os.listdir("/proc/self/task"))
         self.counts["descriptors"] = len(os.listdir("/proc/self/fd"))
         self.counts.update({f"objects of {one.__module__}.{one.__qualname__}": count_objects(one) for one in native_types})
