@@ -13,14 +13,22 @@ namespace {
 constexpr int sending = 1;
 constexpr int receiving = -1;
 
+// Whether somebody waits for the other half. Under the lock, unless the answer may be old.
+bool can_go_on(const channel& on, int direction) noexcept { return on.balance * direction < 0; }
+
 // Somebody waits for the other half: exchanges the values, and goes on with whom the channel prefers.
-outcome exchange(thread& here, channel& on, tasklet& from, int direction, object& result) {
+//
+// Returns false, and has done nothing, when another thread was quicker.
+bool exchange(thread& here, channel& on, tasklet& from, int direction, object& result, outcome& how) {
   tasklet* target = nullptr;
   tasklet* behind = nullptr;
   tasklet* next = nullptr;
   bool is_elsewhere = false;
   {
     const guard held(chains);
+    if (!can_go_on(on, direction)) {
+      return false;
+    }
     target = on.head;
     behind = target->next;
     on.remove(*target);
@@ -42,7 +50,7 @@ outcome exchange(thread& here, channel& on, tasklet& from, int direction, object
     }
   }
   const object kept = object::share(on.self());
-  const outcome how = schedule(here, from, next, result);
+  how = schedule(here, from, next, result);
   if (how == outcome::failed) {
     here.keeps_order = false;
     const guard held(chains);
@@ -54,28 +62,34 @@ outcome exchange(thread& here, channel& on, tasklet& from, int direction, object
   } else if (is_elsewhere) {
     Py_DECREF(target->self());  // the queue's reference
   }
-  return how;
+  return true;
 }
 
 // Nobody waits for the other half.
-outcome block(thread& here, channel& on, tasklet& from, int direction, object& result) {
+//
+// Returns false, and has done nothing, when another thread was quicker.
+bool block(thread& here, channel& on, tasklet& from, int direction, object& result, outcome& how) {
+  how = outcome::failed;
   if (from.block_trap) {
     PyErr_SetString(PyExc_RuntimeError, "this tasklet does not like to be blocked.");
-    return outcome::failed;
+    return true;
   }
   if (on.is_closing) {
     PyErr_SetString(PyExc_ValueError, "Send/receive operation on a closed channel");
-    return outcome::failed;
+    return true;
   }
   tasklet* next = nullptr;
   {
     const guard held(chains);
+    if (can_go_on(on, direction)) {
+      return false;
+    }
     here.remove(from);  // the chain's reference is the queue's now
     on.insert(from, direction, nullptr);
     next = here.current;
     from.waits_for = as_channel(Py_NewRef(on.self()));
   }
-  const outcome how = schedule(here, from, next, result);
+  how = schedule(here, from, next, result);
   const object kept = object::take(std::exchange(from.waits_for, nullptr)->self());
   if (how == outcome::failed) {
     const guard held(chains);
@@ -85,6 +99,13 @@ outcome block(thread& here, channel& on, tasklet& from, int direction, object& r
       here.current = &from;
     }
   }
+  return true;
+}
+
+outcome exchange_or_block(thread& here, channel& on, tasklet& from, int direction, object& result) {
+  outcome how = outcome::failed;
+  while (!(can_go_on(on, direction) ? exchange(here, on, from, direction, result, how)
+                                    : block(here, on, from, direction, result, how))) {}
   return how;
 }
 
@@ -101,27 +122,23 @@ PyObject* act(channel& on, PyObject* value, int direction, PyObject* const* argu
   tasklet& from = *here->current;
   from.arguments = arguments;
   object before;
-  bool can_go_on = false;
+  bool will_block = false;
   bool is_elsewhere = false;
   {
     const guard held(chains);
     before = object::take(std::exchange(from.value, Py_NewRef(value)));
-    can_go_on = on.balance * direction < 0;
-    is_elsewhere = can_go_on && on.head->home != here;
+    will_block = !can_go_on(on, direction);
+    is_elsewhere = !will_block && on.head->home != here;
   }
   object result;
   outcome how = outcome::failed;
   const bool is_watched = here->home.channel_hook != nullptr;
-  if (is_watched && !is_elsewhere) [[unlikely]] {
-    if (notify_channel(*here, on, from, direction == sending, !can_go_on)) {
-      can_go_on = on.balance * direction < 0;  // whatever the callback has done
-      how = can_go_on ? exchange(*here, on, from, direction, result) : block(*here, on, from, direction, result);
-    }
-  } else {
-    how = can_go_on ? exchange(*here, on, from, direction, result) : block(*here, on, from, direction, result);
-    if (is_watched && how != outcome::failed && !notify_channel(*here, on, from, direction == sending, !can_go_on)) {
-      return nullptr;
-    }
+  if (!is_watched || is_elsewhere || notify_channel(*here, on, from, direction == sending, will_block)) {
+    how = exchange_or_block(*here, on, from, direction, result);
+  }
+  if (is_watched && is_elsewhere && how != outcome::failed &&
+      !notify_channel(*here, on, from, direction == sending, will_block)) {
+    return nullptr;
   }
   if (how == outcome::failed) {
     const guard held(chains);

@@ -397,7 +397,7 @@ PyObject* get_main(PyObject* module, PyObject*) {
 
 PyObject* get_current(PyObject* module, PyObject*) {
   thread* mine = thread::here(layer_of(module));
-  return mine != nullptr ? Py_NewRef(mine->current->self()) : nullptr;
+  return mine != nullptr ? Py_NewRef(mine->running().self()) : nullptr;
 }
 
 PyObject* get_current_id(PyObject* module, PyObject*) {
@@ -405,10 +405,10 @@ PyObject* get_current_id(PyObject* module, PyObject*) {
   if (mine == nullptr) {
     return nullptr;
   }
-  if (mine->current == mine->main) {
+  if (&mine->running() == mine->main) {
     return PyLong_FromUnsignedLong(mine->id);
   }
-  const auto address = reinterpret_cast<std::uintptr_t>(mine->current);
+  const auto address = reinterpret_cast<std::uintptr_t>(&mine->running());
   return PyLong_FromUnsignedLong(address ^ address >> 32U);
 }
 
@@ -430,11 +430,9 @@ PyObject* calculate_run_count(PyObject* module, PyObject*) {
   long count = 0;
   {
     const guard held(chains);
-    const tasklet* one = mine->current;
-    do {
+    for (const tasklet* one = mine->current; one != nullptr; one = one->next == mine->current ? nullptr : one->next) {
       ++count;
-      one = one->next;
-    } while (one != mine->current);
+    }
   }
   return PyLong_FromLong(count);
 }
