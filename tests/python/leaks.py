@@ -45,9 +45,6 @@ def make_what_lasts():
     for module in pkgutil.iter_modules(martlet.__path__):
         if module.name.startswith("_"):
             importlib.import_module(f"martlet.{module.name}")
-    for _ in range(100):
-        stackless.tasklet(stackless.schedule)()
-    stackless.run()  # makes the main tasklet of this thread, and the stacks that it keeps
     here, there = socket.socketpair()
     with here, there:
         ready = _martlet.readiness(here.fileno())
@@ -61,10 +58,19 @@ def make_what_lasts():
             time.sleep(0.01)
 
 
+def make_spare_stacks():
+    """Lets martlet.stackless have as many stacks of this thread's in reserve as it keeps."""
+    if stackless.getruncount() == 1:
+        for _ in range(100):
+            stackless.tasklet(stackless.schedule)()
+        stackless.run()
+
+
 class Census:
     """What there is at the moment: a count of each kind, and which objects."""
 
     def __init__(self):
+        make_spare_stacks()
         gc.collect()
         self.counts = Counter(_martlet._census())
         self.counts["runnable tasklets of martlet.stackless"] = stackless.getruncount()
