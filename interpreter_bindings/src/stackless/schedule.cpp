@@ -11,7 +11,9 @@
 #include <new>
 #include <system_error>
 
+#include <cxxabi.h>
 #include <time.h>
+#include <unistd.h>
 #include <martlet/base/clock.hpp>
 
 namespace martlet::python::stackless {
@@ -30,6 +32,20 @@ std::int64_t now() noexcept {
 }
 
 void nothing(void*) {}
+
+// Calls into the interpreter. Before 3.14 that ends a daemon thread which comes back to it when the process ends: by unwinding the
+// thread's stack, which ends at a fiber's first function, and dropping references on the way. It stands still here instead, as it
+// does from 3.14 on.
+template <class Call>
+auto call_interpreter(Call call) {
+  try {
+    return call();
+  } catch (__cxxabiv1::__forced_unwind&) {
+    for (;;) {
+      ::pause();
+    }
+  }
+}
 
 void give_back(void* self) {
   auto* mine = static_cast<fiber*>(self);
@@ -219,9 +235,9 @@ outcome schedule_elsewhere(thread& here, tasklet& from, tasklet& next, object& r
 bool sleep(thread& here, std::uint32_t heard) {
   here.is_idle = true;
   const base::instant until = base::after(base::now(), nap);
-  Py_BEGIN_ALLOW_THREADS;
+  PyThreadState* state = PyEval_SaveThread();
   base::futex_wait(here.bell, heard, until);
-  Py_END_ALLOW_THREADS;
+  call_interpreter([state] { PyEval_RestoreThread(state); });
   {
     const guard held(chains);
     here.is_blocked = false;
@@ -439,7 +455,7 @@ bool run_tasklet(thread& here, tasklet& one) {
     enter_tracing(here.state, one);
   }
   const object given = object::take(explode(here.home, std::move(value)));
-  return given && object::take(PyObject_Call(one.function, one.args, one.kwargs));
+  return given && object::take(call_interpreter([&one] { return PyObject_Call(one.function, one.args, one.kwargs); }));
 }
 
 }  // namespace
