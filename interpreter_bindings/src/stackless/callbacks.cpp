@@ -5,16 +5,22 @@
 namespace martlet::python::stackless {
 namespace {
 
-// Has a callback run: what switches meanwhile is refused. Whatever error was being raised is again afterwards.
+// Has a callback run for a tasklet, which is the one that it finds to be current. What switches meanwhile is refused.
 class in_callback {
  public:
-  explicit in_callback(thread& here) noexcept : here_(here) { here.in_callback = true; }
+  in_callback(thread& here, tasklet* who) noexcept : here_(here), before_(std::exchange(here.waiting, who)) {
+    here.in_callback = true;
+  }
   in_callback(const in_callback&) = delete;
   in_callback& operator=(const in_callback&) = delete;
-  ~in_callback() { here_.in_callback = false; }
+  ~in_callback() {
+    here_.in_callback = false;
+    here_.waiting = before_;
+  }
 
  private:
   thread& here_;
+  tasklet* before_;
 };
 
 // Replaces a hook.
@@ -71,7 +77,7 @@ void notify_schedule(thread& here, tasklet* from, tasklet* to) {
     return;
   }
   const error_set_aside error;
-  const in_callback mark(here);
+  const in_callback mark(here, from);
   PyObject* const none = Py_None;
   const object answer = object::take(PyObject_CallFunctionObjArgs(hook.get(), from != nullptr ? from->self() : none,
                                                                   to != nullptr ? to->self() : none, nullptr));
@@ -91,7 +97,7 @@ bool notify_channel(thread& here, channel& where, tasklet& who, bool sends, bool
     return false;
   }
   const error_set_aside error;
-  const in_callback mark(here);
+  const in_callback mark(here, &who);
   const object answer = object::take(PyObject_CallFunction(hook.get(), "OOii", where.self(), who.self(), sends ? 1 : 0,
                                                            will_block ? 1 : 0));
   if (!answer) {

@@ -114,12 +114,10 @@ PyObject* act(channel& on, PyObject* value, int direction, PyObject* const* argu
   if (here == nullptr) {
     return nullptr;
   }
-  if (here->waiting != nullptr) [[unlikely]] {
-    PyErr_SetString(PyExc_RuntimeError,
-                    "martlet.stackless: this thread waits for others, and can neither send nor receive");
+  if (here->waiting != nullptr && here->waiting->where != place::chain && refuse_while_waiting(*here)) [[unlikely]] {
     return nullptr;
   }
-  tasklet& from = *here->current;
+  tasklet& from = here->running();
   from.arguments = arguments;
   object before;
   bool will_block = false;

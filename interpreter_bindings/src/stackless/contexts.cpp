@@ -5,8 +5,8 @@ namespace {
 
 // Where a tasklet's context lies: in the thread's state while it is current, with its stack while it is suspended.
 PyObject*& place_of(tasklet& one) noexcept {
-  if (thread* its = thread_of(one); its != nullptr && its->current == &one) {
-    return its->state->context;
+  if (is_current(one)) {
+    return one.home->state->context;
   }
   return one.what == stage::started && one.stack != nullptr ? one.stack->state.context : one.context;
 }

@@ -55,8 +55,7 @@ void pop_runs(thread& here, tasklet& caller) {
 
 PyObject* run(thread& here, long timeout, unsigned flags) {
   tasklet& caller = here.running();
-  if (caller.where != place::chain) {
-    PyErr_SetString(PyExc_RuntimeError, "martlet.stackless: this thread waits for others, and cannot run any tasklets");
+  if (caller.where != place::chain && refuse_while_waiting(here)) {
     return nullptr;
   }
   const bool is_timed = timeout > 0 && here.timed_run == nullptr;

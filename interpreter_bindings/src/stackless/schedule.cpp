@@ -156,6 +156,18 @@ tasklet* prepare(thread& here, tasklet& from, tasklet* next) {
   return next;
 }
 
+// Marks the time in which the thread has no current tasklet: Python that runs meanwhile finds the one that waits.
+class waiting {
+ public:
+  waiting(thread& here, tasklet& who) noexcept : here_(here) { here.waiting = &who; }
+  waiting(const waiting&) = delete;
+  waiting& operator=(const waiting&) = delete;
+  ~waiting() { here_.waiting = nullptr; }
+
+ private:
+  thread& here_;
+};
+
 outcome switch_to(thread& here, tasklet& from, tasklet* next, object& result) {
   const bool keeps_order = std::exchange(here.keeps_order, false);
   if (from.has_interrupt_pending && here.has(soft)) [[unlikely]] {
@@ -176,6 +188,7 @@ outcome switch_to(thread& here, tasklet& from, tasklet* next, object& result) {
   }
   from.was_switched_hard = !here.home.switches_softly;
   if (is_traced(here.state)) [[unlikely]] {
+    const waiting mark(here, from);
     leave_tracing(here.state, from);
   }
   ++next->times_switched_to;
@@ -246,18 +259,6 @@ bool sleep(thread& here, std::uint32_t heard) {
   return PyErr_CheckSignals() == 0;
 }
 
-// Marks the time in which the thread has no current tasklet: Python that runs meanwhile finds the one that waits.
-class waiting {
- public:
-  waiting(thread& here, tasklet& who) noexcept : here_(here) { here.waiting = &who; }
-  waiting(const waiting&) = delete;
-  waiting& operator=(const waiting&) = delete;
-  ~waiting() { here_.waiting = nullptr; }
-
- private:
-  thread& here_;
-};
-
 // Waits for another thread to make a tasklet runnable here.
 //
 // Returns that one; `from` itself with a bomb as its value when a signal ends the wait; null when nobody can, or with an
@@ -290,8 +291,7 @@ tasklet* wait_for_others(thread& here, tasklet& from) {
 
 // Nothing is runnable.
 outcome schedule_blocked(thread& here, tasklet& from, object& result) {
-  if (here.waiting != nullptr) {
-    PyErr_SetString(PyExc_RuntimeError, "martlet.stackless: this thread waits for others, and cannot switch meanwhile");
+  if (refuse_while_waiting(here)) {
     return outcome::failed;
   }
   tasklet* watchdog = here.watchdog(false);
@@ -478,6 +478,18 @@ void thread::free_spares() noexcept {
   }
 }
 
+bool refuse_while_waiting(const thread& here) {
+  if (here.in_callback) [[unlikely]] {
+    PyErr_SetString(PyExc_RuntimeError, "Recursive scheduler call due to callbacks!");
+    return true;
+  }
+  if (here.waiting != nullptr) [[unlikely]] {
+    PyErr_SetString(PyExc_RuntimeError, "martlet.stackless: this thread waits for others, and cannot switch meanwhile");
+    return true;
+  }
+  return false;
+}
+
 outcome schedule(thread& here, tasklet& from, tasklet* next, object& result) {
   if (next == nullptr) {
     return schedule_blocked(here, from, result);
@@ -486,13 +498,11 @@ outcome schedule(thread& here, tasklet& from, tasklet* next, object& result) {
     if (next->home != &here) {
       return schedule_elsewhere(here, from, *next, result);
     }
-    const char* refusal = here.switch_traps != 0 ? "switch_trap"
-                          : here.in_callback     ? "Recursive scheduler call due to callbacks!"
-                          : here.waiting != nullptr
-                              ? "martlet.stackless: this thread waits for others, and cannot switch meanwhile"
-                              : nullptr;
-    if (refusal != nullptr) [[unlikely]] {
-      PyErr_SetString(PyExc_RuntimeError, refusal);
+    if (here.switch_traps != 0) [[unlikely]] {
+      PyErr_SetString(PyExc_RuntimeError, "switch_trap");
+      return outcome::failed;
+    }
+    if (refuse_while_waiting(here)) [[unlikely]] {
       return outcome::failed;
     }
   }
@@ -534,8 +544,7 @@ outcome schedule(thread& here, tasklet& from, tasklet* next, object& result) {
 
 PyObject* schedule_next(thread& here, PyObject* value, bool removes_caller) {
   tasklet& from = here.running();
-  if (from.where != place::chain) {
-    PyErr_SetString(PyExc_RuntimeError, "martlet.stackless: this thread waits for others, and cannot switch meanwhile");
+  if (from.where != place::chain && refuse_while_waiting(here)) {
     return nullptr;
   }
   tasklet* next = nullptr;

@@ -16,6 +16,11 @@ enum class outcome : std::uint8_t { failed, stayed, switched };
 /// Threads   that of `from`.
 outcome schedule(thread& here, tasklet& from, tasklet* next, object& result);
 
+/// Refuses a call of a callback, or of a signal's handler while the thread waits: who seems to call is not in the chain.
+///
+/// Returns   true with an exception set.
+bool refuse_while_waiting(const thread& here);
+
 /// `stackless.schedule(value)`, `stackless.schedule_remove(value)`.
 ///
 /// Returns   a new reference; null with an exception set.

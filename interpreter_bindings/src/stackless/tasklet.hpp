@@ -68,9 +68,10 @@ inline bool is_tasklet(layer& home, PyObject* one) noexcept { return PyObject_Ty
 /// Returns   its thread; null when that has ended.
 inline thread* thread_of(const tasklet& one) noexcept { return one.home->is_over ? nullptr : one.home; }
 
+/// Returns   whether it is the one that calls on its thread, whose state the thread has.
 inline bool is_current(const tasklet& one) noexcept {
   const thread* its = thread_of(one);
-  return its != nullptr && its->current == &one;
+  return its != nullptr && (its->waiting != nullptr ? its->waiting : its->current) == &one;
 }
 
 inline bool is_alive(const tasklet& one) noexcept {

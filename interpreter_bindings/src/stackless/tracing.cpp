@@ -44,10 +44,9 @@ const which profile{"setprofile",
 PyObject* get(PyObject* self, void* closure) {
   const which& what = *static_cast<const which*>(closure);
   const tasklet& one = *as_tasklet(self);
-  const thread* its = thread_of(one);
   PyObject* function = nullptr;
-  if (its != nullptr && its->current == &one) {
-    function = its->state->*what.of_thread;
+  if (is_current(one)) {
+    function = one.home->state->*what.of_thread;
   } else if (one.traced != nullptr) {
     function = (one.traced->*what.held).get();
   }
@@ -63,8 +62,8 @@ int set(PyObject* self, PyObject* value, void* closure) {
   if (PySys_Audit(what.audited, nullptr) < 0) {
     return -1;
   }
-  if (thread* its = thread_of(one); its != nullptr && its->current == &one) {
-    if (its->state != PyThreadState_Get()) {
+  if (is_current(one)) {
+    if (one.home->state != PyThreadState_Get()) {
       PyErr_SetString(PyExc_RuntimeError, what.refusal);
       return -1;
     }
