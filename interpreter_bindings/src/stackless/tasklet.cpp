@@ -86,6 +86,17 @@ int clear(PyObject* self) {
   return 0;
 }
 
+// Gives a tasklet that cannot be killed to gc.garbage: its stack refers to it, and its stack cannot go.
+void keep_for_ever(PyObject* self) {
+  set_value(*as_tasklet(self), Py_None);
+  const object collector = object::take(PyImport_ImportModule("gc"));
+  const object garbage = object::take(collector ? PyObject_GetAttrString(collector.get(), "garbage") : nullptr);
+  if (!garbage || !PyList_Check(garbage.get()) || PyList_Append(garbage.get(), self) < 0) {
+    PyErr_Clear();
+    Py_INCREF(self);  // the interpreter is about to end
+  }
+}
+
 // Kills a tasklet that nobody has any more, if it has started: what it holds has to be let go by its own functions. It may resist,
 // or belong to another thread, which then kills it in its turn: both give it new references.
 void finalize(PyObject* self) {
@@ -103,6 +114,9 @@ void finalize(PyObject* self) {
     if (!is_here) {
       return;
     }
+  }
+  if (one.what == stage::started && one.where == place::nowhere) {
+    keep_for_ever(self);
   }
 }
 
