@@ -11,7 +11,9 @@ import pytest
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "docs/examples"
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
+@pytest.mark.parametrize(
+    "name", sorted(str(path.relative_to(EXAMPLES)) for pattern in ("*.py", "stackless/*.py") for path in EXAMPLES.glob(pattern))
+)
 def test_an_example_ends_with_zero(name):
     if name == "beside_twisted.py" and importlib.util.find_spec("twisted") is None:
         pytest.skip("Twisted is asked for on one version only: pyproject.toml")

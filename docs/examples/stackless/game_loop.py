@@ -1,0 +1,62 @@
+"""A game loop: in each frame the world's tasklets have so much time and no more, however many there are."""
+
+import heapq
+import itertools
+
+from martlet import stackless
+
+
+class Clock:
+    """Lets tasklets sleep for some frames."""
+
+    def __init__(self):
+        self.frame, self.sleepers, self.order = 0, [], itertools.count()
+
+    def sleep(self, frames):
+        channel = stackless.channel()
+        heapq.heappush(self.sleepers, (self.frame + frames, next(self.order), channel))
+        channel.receive()
+
+    def tick(self):
+        self.frame += 1
+        while self.sleepers and self.sleepers[0][0] <= self.frame:
+            channel = heapq.heappop(self.sleepers)[2]
+            channel.preference = 1  # this loop goes on; the tasklet has its turn later
+            channel.send(None)
+
+
+def monster(clock, log, name, pause):
+    while True:
+        clock.sleep(pause)
+        log.append(f"frame {clock.frame}: {name} moves")
+
+
+def thinks(log):
+    """Takes far longer than a frame; nobody has told it to yield."""
+    total = 0
+    for n in range(100_000):
+        total += n
+    log.append(f"has thought: {total}")
+
+
+def main(frames=12, bytecodes_in_a_frame=50_000):
+    clock, log, interrupted = Clock(), [], 0
+    tasks = [stackless.tasklet(monster)(clock, log, name, pause) for name, pause in (("the ogre", 2), ("the bat", 3))]
+    thinker = stackless.tasklet(thinks)(log)
+    for _ in range(frames):
+        clock.tick()
+        late = stackless.run(bytecodes_in_a_frame, totaltimeout=True)
+        if late is not None:
+            interrupted += 1
+            late.insert()  # it goes on in the next frame
+    stackless.run()
+    for one in tasks:
+        one.kill()
+    print(*log, sep="\n")
+    assert interrupted > 2 and not thinker.alive
+    assert log.count("frame 6: the bat moves") == 1
+    assert sum("the ogre" in line for line in log) >= 4
+
+
+if __name__ == "__main__":
+    main()
