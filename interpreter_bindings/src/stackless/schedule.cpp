@@ -7,11 +7,11 @@
 #include "tracing.hpp"
 #include "watchdog.hpp"
 
+#include <exception>
 #include <memory>
 #include <new>
 #include <system_error>
 
-#include <cxxabi.h>
 #include <time.h>
 #include <unistd.h>
 #include <martlet/base/clock.hpp>
@@ -33,19 +33,26 @@ std::int64_t now() noexcept {
 
 void nothing(void*) {}
 
-// Calls into the interpreter. Before 3.14 that ends a daemon thread which comes back to it when the process ends: by unwinding the
-// thread's stack, which ends at a fiber's first function, and dropping references on the way. It stands still here instead, as it
-// does from 3.14 on.
-template <class Call>
-auto call_interpreter(Call call) {
-  try {
-    return call();
-  } catch (__cxxabiv1::__forced_unwind&) {
-    for (;;) {
+// Stands around a call into the interpreter. Before 3.14 that ends a daemon thread which comes back to it when the process ends, by
+// unwinding the thread's stack: which ends at a fiber's first function, and on the way references would be dropped. The thread
+// stands still here instead, as it does from 3.14 on.
+class interpreter_call {
+ public:
+  interpreter_call() noexcept = default;
+  interpreter_call(const interpreter_call&) = delete;
+  interpreter_call& operator=(const interpreter_call&) = delete;
+  ~interpreter_call() {
+    while (!has_returned_ && std::uncaught_exceptions() == errors_) {  // no error, and yet it is left
       ::pause();
     }
   }
-}
+
+  void has_returned() noexcept { has_returned_ = true; }
+
+ private:
+  int errors_ = std::uncaught_exceptions();
+  bool has_returned_ = false;
+};
 
 void give_back(void* self) {
   auto* mine = static_cast<fiber*>(self);
@@ -250,7 +257,9 @@ bool sleep(thread& here, std::uint32_t heard) {
   const base::instant until = base::after(base::now(), nap);
   PyThreadState* state = PyEval_SaveThread();
   base::futex_wait(here.bell, heard, until);
-  call_interpreter([state] { PyEval_RestoreThread(state); });
+  interpreter_call attaching;
+  PyEval_RestoreThread(state);
+  attaching.has_returned();
   {
     const guard held(chains);
     here.is_blocked = false;
@@ -455,7 +464,13 @@ bool run_tasklet(thread& here, tasklet& one) {
     enter_tracing(here.state, one);
   }
   const object given = object::take(explode(here.home, std::move(value)));
-  return given && object::take(call_interpreter([&one] { return PyObject_Call(one.function, one.args, one.kwargs); }));
+  if (!given) {
+    return false;
+  }
+  interpreter_call running;
+  const object result = object::take(PyObject_Call(one.function, one.args, one.kwargs));
+  running.has_returned();
+  return static_cast<bool>(result);
 }
 
 }  // namespace
