@@ -664,3 +664,34 @@ def test_a_process_that_is_told_to_end_does():
     os.kill(child.pid, signal.SIGINT)
     out, err = child.communicate(timeout=60)
     assert child.returncode == -signal.SIGINT and err.endswith("KeyboardInterrupt\n")
+
+
+def test_a_signal_handler_of_a_thread_that_waits_for_others_is_refused():
+    out, err = program(
+        """
+        import os, signal, threading, time
+        ch, other = stackless.channel(), stackless.channel()
+
+        def later():
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            handled.wait(20)
+            ch.send("value")
+
+        def handler(number, frame):
+            for call in stackless.schedule, stackless.run, other.receive, lambda: other.send(1), stackless.tasklet(len, ((),)).run:
+                try:
+                    call()
+                except RuntimeError as error:
+                    print(str(error).partition(",")[0])
+            handled.set()
+
+        handled = threading.Event()
+        signal.signal(signal.SIGUSR1, handler)
+        there = threading.Thread(target=later)
+        there.start()
+        print(ch.receive())
+        there.join()
+        """
+    )
+    assert out == "martlet.stackless: this thread waits for others\n" * 5 + "value\n", err
