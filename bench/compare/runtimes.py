@@ -246,6 +246,7 @@ def rows_of_python(version):
         row(coroutines, "martlet.py", from_martlet_python, "martlet"),
         row(functions, "martlet_functions.py", from_martlet_python, coroutines),
         row(isolated, "martlet_isolated.py", from_martlet_python, coroutines),
+        row(f"martlet.stackless in Python{after}", "martlet_stackless.py", from_martlet_python, functions),
         row(f"asyncio{after}", "asyncio.py", from_python, coroutines),
         row(f"python threads{after}", "threads.py", from_python, functions),
         row(f"python processes{after}", "processes.py", from_python, functions),
