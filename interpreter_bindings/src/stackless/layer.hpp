@@ -26,8 +26,13 @@ struct layer {
   unsigned char pickle_flags = 0;
   thread* threads = nullptr;  // those that have used the module and have not ended, newest first
   thread* first = nullptr;    // of the interpreter's main thread; null before that has used it
-  long made = 0;              // tasklets so far
-  long alive = 0;             // tasklets that exist
+  int tool = -1;              // of sys.monitoring, while somebody has a time limit
+  int timed = 0;              // threads that have one
+#ifdef Py_GIL_DISABLED
+  PyMutex listening{};
+#endif
+  long made = 0;   // tasklets so far
+  long alive = 0;  // tasklets that exist
 };
 
 /// Returns   the layer of a type of martlet.stackless's, or of one derived from it.

@@ -9,6 +9,8 @@
 namespace martlet::python::stackless {
 namespace {
 
+constexpr unsigned long most_turns = 0xFFFF'FFFF;
+
 // What a timed run has changed of its thread, to put it back.
 struct earlier {
   unsigned flags;
@@ -114,6 +116,42 @@ PyObject* run(thread& here, long timeout, unsigned flags) {
   return kept.new_reference();
 }
 
+PyObject* run_some(thread& here, unsigned count) {
+  tasklet& caller = here.running();
+  if (caller.where != place::chain && refuse_while_waiting(here)) {
+    return nullptr;
+  }
+  {
+    const guard held(chains);
+    Py_INCREF(caller.self());
+    here.runs.push_back(&caller);  // errors are for the caller
+  }
+  bool is_done = true;
+  for (; is_done && count != 0; --count) {
+    tasklet* next = nullptr;
+    {
+      const guard held(chains);
+      if (caller.next == &caller) {
+        break;
+      }
+      next = caller.next;
+      here.remove(caller);  // the next one is first now, and the caller goes behind it
+      here.insert_second(caller);
+    }
+    object result;
+    is_done = schedule(here, caller, next, result) != outcome::failed;
+    if (!is_done) {
+      const guard held(chains);
+      here.current = &caller;
+    }
+    is_done = is_done && result;
+  }
+  if (std::find(here.runs.begin(), here.runs.end(), &caller) != here.runs.end()) {
+    pop_runs(here, caller);
+  }
+  return is_done ? Py_NewRef(Py_None) : nullptr;
+}
+
 namespace {
 
 PyObject* run_call(PyObject* module, PyObject* args, PyObject* kwargs) {
@@ -132,9 +170,24 @@ PyObject* run_call(PyObject* module, PyObject* args, PyObject* kwargs) {
   return mine != nullptr ? run(*mine, timeout, flags) : nullptr;
 }
 
+PyObject* run_some_call(PyObject* module, PyObject* number) {
+  const unsigned long count = PyLong_AsUnsignedLong(number);
+  if (PyErr_Occurred() != nullptr) {
+    return nullptr;
+  }
+  if (count == 0) {
+    PyErr_SetString(PyExc_RuntimeError, "Invalid number: Number of Tasklets to run must be greater than 0.");
+    return nullptr;
+  }
+  thread* mine = thread::here(layer_of(module));
+  return mine != nullptr ? run_some(*mine, static_cast<unsigned>(std::min(count, most_turns))) : nullptr;
+}
+
 }  // namespace
 
 PyMethodDef run_functions[] = {
+    {"run_n_tasklets", run_some_call, METH_O,
+     "run_n_tasklets(n, /)\n--\n\nGives the next n of the runnable tasklets a turn each: until they switch, block or end."},
     {"run", as_method(run_call), METH_VARARGS | METH_KEYWORDS,
      "run(timeout=0, threadblock=False, soft=False, ignore_nesting=False, totaltimeout=False)\n--\n\n"
      "Runs the other tasklets of this thread until none is runnable, and returns None.\n\n"

@@ -36,7 +36,7 @@ bool insert_elsewhere(tasklet& one) {
 void look_again(tasklet& one) noexcept {
   thread* mine = thread_of(one);
   if (one.has_interrupt_pending && mine != nullptr && mine->current == &one && mine->state == PyThreadState_Get() &&
-      mine->dog != nullptr && !mine->has(soft) && !one.is_atomic && may_interrupt_nested(*mine, one)) {
+      mine->is_timed && !mine->has(soft) && !one.is_atomic && may_interrupt_nested(*mine, one)) {
     one.has_interrupt_pending = false;
     interrupt_soon(*mine);
   }

@@ -157,7 +157,7 @@ tasklet* prepare(thread& here, tasklet& from, tasklet* next) {
       return nullptr;
     }
   }
-  if (here.dog != nullptr && !here.has(total_timeout)) [[unlikely]] {
+  if (here.is_timed && !here.has(total_timeout)) [[unlikely]] {
     begin_slice(here);
   }
   return next;
@@ -194,9 +194,9 @@ outcome switch_to(thread& here, tasklet& from, tasklet* next, object& result) {
     return outcome::failed;
   }
   from.was_switched_hard = !here.home.switches_softly;
-  if (is_traced(here.state)) [[unlikely]] {
+  if (is_traced(here)) [[unlikely]] {
     const waiting mark(here, from);
-    leave_tracing(here.state, from);
+    leave_tracing(here, from);
   }
   ++next->times_switched_to;
   fiber& mine = *from.stack;
@@ -211,7 +211,7 @@ outcome switch_to(thread& here, tasklet& from, tasklet* next, object& result) {
   jump(here, mine, other);
   mine.state.take_locks_back(here.state);
   if (from.traced != nullptr) [[unlikely]] {
-    enter_tracing(here.state, from);
+    enter_tracing(here, from);
   }
   object value;
   {
@@ -365,9 +365,10 @@ object value_of_end(thread& here, bool has_failed) {
 }
 
 // What a tasklet's functions leave in the thread's state.
-void clean_state(PyThreadState* state) {
-  if (is_traced(state)) [[unlikely]] {
-    end_tracing(state);
+void clean_state(thread& here) {
+  PyThreadState* state = here.state;
+  if (is_traced(here)) [[unlikely]] {
+    end_tracing(here);
   }
   while (state->exc_state.exc_value != nullptr || state->context != nullptr) {
     const object handled = object::take(std::exchange(state->exc_state.exc_value, nullptr));
@@ -398,7 +399,7 @@ tasklet* successor(thread& here, tasklet& one, object& value) {
 void end_tasklet(thread& here, fiber& mine, bool has_failed) {
   tasklet& one = *mine.runs;
   object value = value_of_end(here, has_failed);
-  clean_state(here.state);
+  clean_state(here);
   Py_CLEAR(one.args);
   Py_CLEAR(one.kwargs);
   Py_CLEAR(one.function);
@@ -461,7 +462,7 @@ bool run_tasklet(thread& here, tasklet& one) {
   }
   settle(here);
   if (one.traced != nullptr) [[unlikely]] {
-    enter_tracing(here.state, one);
+    enter_tracing(here, one);
   }
   const object given = object::take(explode(here.home, std::move(value)));
   if (!given) {
@@ -613,7 +614,7 @@ bool interrupt(thread& here) {
   if (here.has(soft) || one.is_atomic || here.in_callback || here.switch_traps != 0 || here.interrupted != nullptr ||
       !may_interrupt_nested(here, one)) {
     one.has_interrupt_pending = true;
-    begin_slice(here);
+    postpone(here);
     return true;
   }
   one.has_interrupt_pending = false;

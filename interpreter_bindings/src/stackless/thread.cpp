@@ -151,6 +151,11 @@ thread* thread::here(layer& home) {
   return mine;
 }
 
+thread* thread::of(PyThreadState* state) noexcept {
+  auto* mine = static_cast<thread*>(records().get());
+  return mine != nullptr && mine->state == state && !mine->is_over ? mine : nullptr;
+}
+
 void thread::insert(tasklet& one) noexcept {
   if (current == nullptr) {
     one.next = one.prev = &one;

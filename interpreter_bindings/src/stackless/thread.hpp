@@ -37,6 +37,9 @@ struct thread {
   /// Returns   the record of the calling thread, made if need be, with its main tasklet; null with an exception set.
   static thread* here(layer& home);
 
+  /// Returns   the record of the calling thread, whose state is given; null when there is none.
+  static thread* of(PyThreadState* state) noexcept;
+
   void insert(tasklet& one) noexcept;         // behind all others
   void insert_second(tasklet& one) noexcept;  // behind the current one
   void remove(tasklet& one) noexcept;         // when it is the current one, the next one becomes it
@@ -84,13 +87,15 @@ struct thread {
   bool in_callback = false;
   unsigned char pickle_flags = 0;
 
-  std::vector<tasklet*> runs;            // who is in `run`, the innermost last; owned
-  tasklet* timed_run = nullptr;          // the one of them that has a time limit; borrowed
-  unsigned run_flags = 0;                // of that
-  bool keeps_order = false;              // the switch that is on shall not be used for a soft interrupt
-  tasklet* interrupted = nullptr;        // owned
-  long interval = 0;                     // of the timed run, in bytecodes; 0 for none
-  struct watchdog_state* dog = nullptr;  // whose it is (watchdog.hpp); null when nothing is timed
+  std::vector<tasklet*> runs;        // who is in `run`, the innermost last; owned
+  tasklet* timed_run = nullptr;      // the one of them that has a time limit; borrowed
+  unsigned run_flags = 0;            // of that
+  bool keeps_order = false;          // the switch that is on shall not be used for a soft interrupt
+  tasklet* interrupted = nullptr;    // owned
+  bool is_timed = false;             // the watchdog counts for it (watchdog.hpp)
+  long bytecodes_left = 0;           // until it interrupts
+  Py_tracefunc traced_by = nullptr;  // the program's trace function, while the watchdog stands before it
+  long interval = 0;                 // of the timed run, in bytecodes; 0 for none
 
   object drop_later;           // what has to live until the switch is over
   tasklet* waiting = nullptr;  // who calls while nothing is runnable; borrowed

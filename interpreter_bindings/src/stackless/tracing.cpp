@@ -1,5 +1,7 @@
 #include "tracing.hpp"
 
+#include "watchdog.hpp"
+
 #include <memory>
 #include <new>
 
@@ -90,7 +92,9 @@ int set(PyObject* self, PyObject* value, void* closure) {
 
 }  // namespace
 
-void leave_tracing(PyThreadState* state, tasklet& one) {
+void leave_tracing(thread& here, tasklet& one) {
+  PyThreadState* state = here.state;
+  unwatch(here);
   if (tracing* kept = make(one); kept != nullptr) {
     kept->trace = state->c_tracefunc;
     kept->profile = state->c_profilefunc;
@@ -98,11 +102,12 @@ void leave_tracing(PyThreadState* state, tasklet& one) {
     kept->profile_object = object::share(state->c_profileobj);
     kept->depth = state->tracing;
   }
-  end_tracing(state);
+  end_tracing(here);
 }
 
-void enter_tracing(PyThreadState* state, tasklet& one) {
+void enter_tracing(thread& here, tasklet& one) {
   const std::unique_ptr<tracing> kept(std::exchange(one.traced, nullptr));
+  unwatch(here);
   if (kept->trace != nullptr) {
     PyEval_SetTrace(kept->trace, kept->trace_object.get());
   } else if (kept->trace_object) {
@@ -113,10 +118,13 @@ void enter_tracing(PyThreadState* state, tasklet& one) {
   } else if (kept->profile_object) {
     set_in_sys("setprofile", kept->profile_object.get());
   }
-  state->tracing = kept->depth;
+  here.state->tracing = kept->depth;
+  watch(here);
 }
 
-void end_tracing(PyThreadState* state) {
+void end_tracing(thread& here) {
+  PyThreadState* state = here.state;
+  unwatch(here);
   state->tracing = 0;
   if (state->c_tracefunc != nullptr) {
     PyEval_SetTrace(nullptr, nullptr);
@@ -124,6 +132,7 @@ void end_tracing(PyThreadState* state) {
   if (state->c_profilefunc != nullptr) {
     PyEval_SetProfile(nullptr, nullptr);
   }
+  watch(here);
 }
 
 void clear_tracing(tasklet& one) noexcept { delete std::exchange(one.traced, nullptr); }

@@ -17,19 +17,21 @@ struct tracing {
   }
 };
 
-/// Returns   whether the thread traces or profiles at the moment.
-inline bool is_traced(PyThreadState* state) noexcept {
-  return state->c_tracefunc != nullptr || state->c_profilefunc != nullptr || state->tracing != 0;
+/// Returns   whether the thread traces or profiles for the program at the moment.
+inline bool is_traced(const thread& here) noexcept {
+  const PyThreadState* state = here.state;
+  const bool is_watched_only = here.is_timed && here.traced_by == nullptr && state->c_traceobj == nullptr;
+  return state->tracing != 0 || state->c_profilefunc != nullptr || (state->c_tracefunc != nullptr && !is_watched_only);
 }
 
 /// Takes the thread's functions away, into the tasklet.
-void leave_tracing(PyThreadState* state, tasklet& one);
+void leave_tracing(thread& here, tasklet& one);
 
 /// Gives the thread the tasklet's functions.
-void enter_tracing(PyThreadState* state, tasklet& one);
+void enter_tracing(thread& here, tasklet& one);
 
 /// Takes the thread's functions away for good: its tasklet has ended.
-void end_tracing(PyThreadState* state);
+void end_tracing(thread& here);
 
 /// Drops a tasklet's functions.
 void clear_tracing(tasklet& one) noexcept;
