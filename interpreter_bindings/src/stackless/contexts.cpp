@@ -61,7 +61,8 @@ bool set_context(tasklet& one, PyObject* context) {
     return false;
   }
   PyObject*& place = place_of(one);
-  if (place != nullptr && place != context && is_entered(place)) {
+  const bool may_be_inside = is_current(one) || one.what == stage::started;  // before, it shares what its creator is in
+  if (may_be_inside && place != nullptr && is_entered(place)) {
     PyErr_SetString(PyExc_RuntimeError, "the current context of the tasklet has been entered.");
     return false;
   }

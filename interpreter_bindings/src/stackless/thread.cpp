@@ -324,6 +324,26 @@ object current_frames() {
   return object::take(PyObject_CallNoArgs(ask));
 }
 
+// Whether a thread only lends itself to an isolated worker (martlet/_isolated.py), whose interpreter has no channel of this one's.
+bool is_lent([[maybe_unused]] PyObject* frame) noexcept {
+#if PY_VERSION_HEX >= 0x030E0000 && !defined(Py_GIL_DISABLED)
+  object outermost = object::share(frame);
+  for (;;) {
+    auto* one = reinterpret_cast<PyFrameObject*>(outermost.get());
+    object back = object::take(reinterpret_cast<PyObject*>(PyFrame_GetBack(one)));
+    if (!back) {
+      const object globals = object::take(PyFrame_GetGlobals(one));
+      PyObject* name = PyDict_GetItemString(globals.get(), "__name__");
+      return name != nullptr && PyUnicode_Check(name) &&
+             PyUnicode_CompareWithASCIIString(name, "martlet._isolated") == 0;
+    }
+    outermost = std::move(back);
+  }
+#else
+  return false;
+#endif
+}
+
 // Reads a thread's identifier; what Stackless takes too: none for the calling thread.
 bool read_thread_id(PyObject* given, unsigned long& id) {
   int overflow = 0;
@@ -502,21 +522,24 @@ thread_reference find_thread(layer& home, unsigned long id) noexcept {
 
 bool others_can_run(thread& here, bool& answer) {
   const object frames = current_frames();
-  const object ids = frames ? object::take(PySequence_List(frames.get())) : object();
-  if (!ids) {
+  if (!frames) {
     return false;
   }
   std::vector<unsigned long> all;
-  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(ids.get()); ++i) {
-    all.push_back(PyLong_AsUnsignedLong(PyList_GET_ITEM(ids.get(), i)));
+  PyObject* id = nullptr;
+  PyObject* frame = nullptr;
+  for (Py_ssize_t at = 0; PyDict_Next(frames.get(), &at, &id, &frame) != 0;) {
+    if (!is_lent(frame)) {
+      all.push_back(PyLong_AsUnsignedLong(id));
+    }
   }
   const guard held(chains);
-  answer = std::any_of(all.begin(), all.end(), [&here](unsigned long id) {
-    if (id == here.id) {
+  answer = std::any_of(all.begin(), all.end(), [&here](unsigned long other) {
+    if (other == here.id) {
       return false;
     }
     for (const thread* one = here.home.threads; one != nullptr; one = one->next) {
-      if (one->id == id) {
+      if (one->id == other) {
         return !one->is_blocked;
       }
     }
