@@ -70,7 +70,7 @@ bool bind(tasklet& one, PyObject* function, PyObject* args, PyObject* kwargs) {
     return raise(PyExc_TypeError, "tasklet kwargs must be a dictionary or None");
   }
   const bool has_arguments = args != nullptr || kwargs != nullptr;
-  if (!may_bind(one, !has_arguments) || (function != nullptr && !take_current_context(one)) || !drop_frames(one)) {
+  if (!may_bind(one, !has_arguments) || !drop_frames(one) || (function != nullptr && !take_current_context(one))) {
     return false;
   }
   if (!has_arguments) {
