@@ -6,7 +6,6 @@ An old program runs with one import changed, `from martlet import stackless`, or
 import contextlib
 import sys
 import types
-from collections import deque
 
 from martlet import _martlet
 
@@ -20,75 +19,6 @@ PICKLEFLAGS_PRESERVE_TRACING_STATE = 1
 PICKLEFLAGS_PRESERVE_AG_FINALIZER = 2
 PICKLEFLAGS_RESET_AG_FINALIZER = 4
 PICKLEFLAGS_PICKLE_CONTEXT = 8
-
-
-class QueueChannel(_native.channel):
-    """A channel that keeps what nobody waits for, so that a sender never waits."""
-
-    def __init__(self):
-        super().__init__()
-        self.data_queue = deque()
-        self.preference = 1
-
-    @property
-    def balance(self):
-        """How many values are kept; as a negative number, how many tasklets wait for one."""
-        return len(self.data_queue) or super().balance
-
-    def __len__(self):
-        return len(self.data_queue)
-
-    def __bool__(self):
-        return True
-
-    def send(self, value):
-        """Gives a value to the tasklet that has been waiting for longest, or keeps it."""
-        if super().balance < 0 or self.closing:
-            super().send(value)  # when it is closing and nobody waits: the error that every channel raises
-        else:
-            self.data_queue.append((True, value))
-
-    def send_exception(self, exc, *args):
-        """Sends exc(*args), which is raised where it is received."""
-        self.send_throw(exc, args)
-
-    def send_throw(self, exc, val=None, tb=None):
-        """Sends an exception, which is raised where it is received."""
-        if super().balance < 0 or self.closing:
-            super().send_throw(exc, val, tb)
-        else:
-            self.data_queue.append((False, (exc, val, tb)))
-
-    def send_sequence(self, seq):
-        """Sends all that an iterable gives, and returns how many."""
-        count = 0
-        for count, value in enumerate(seq, 1):
-            self.send(value)
-        return count
-
-    def receive(self):
-        """Takes the value that has been kept for longest; waits for one if there is none."""
-        if not self.data_queue:
-            return super().receive()
-        is_value, value = self.data_queue.popleft()
-        if is_value:
-            return value
-        exc, val, tb = value
-        del value
-        if isinstance(exc, type):
-            exc = exc(*val) if isinstance(val, tuple) else val if isinstance(val, exc) else exc() if val is None else exc(val)
-        try:
-            raise exc.with_traceback(tb)
-        finally:
-            del exc, val, tb
-
-    def __next__(self):
-        return self.receive() if self.data_queue else super().__next__()
-
-    @property
-    def closed(self):
-        """Whether close was called and nothing is kept."""
-        return self.closing and not self.balance
 
 
 @contextlib.contextmanager

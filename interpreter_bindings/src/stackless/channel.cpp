@@ -4,6 +4,10 @@
 #include "bomb.hpp"
 #include "schedule.hpp"
 
+#include <algorithm>
+#include <memory>
+#include <new>
+
 #include <structmember.h>
 
 namespace martlet::python::stackless {
@@ -16,6 +20,24 @@ constexpr int receiving = -1;
 // Whether somebody waits for the other half. Under the lock, unless the answer may be old.
 bool can_go_on(const channel& on, int direction) noexcept { return on.balance * direction < 0; }
 
+// Keeps a value for whoever receives next. Under the lock.
+void keep(channel& in, kept_value* one) noexcept {
+  (in.last_kept != nullptr ? in.last_kept->next : in.first_kept) = one;
+  in.last_kept = one;
+  ++in.balance;
+}
+
+// Takes the oldest of the kept values, null when there is none. Under the lock.
+kept_value* take_kept(channel& from) noexcept {
+  kept_value* one = from.first_kept;
+  if (one != nullptr) {
+    from.first_kept = one->next;
+    from.last_kept = from.first_kept != nullptr ? from.last_kept : nullptr;
+    --from.balance;
+  }
+  return one;
+}
+
 // Somebody waits for the other half: exchanges the values, and goes on with whom the channel prefers.
 //
 // Returns false, and has done nothing, when another thread was quicker.
@@ -26,7 +48,7 @@ bool exchange(thread& here, channel& on, tasklet& from, int direction, object& r
   bool is_elsewhere = false;
   {
     const guard held(chains);
-    if (!can_go_on(on, direction)) {
+    if (!can_go_on(on, direction) || on.head == nullptr) {
       return false;
     }
     target = on.head;
@@ -49,7 +71,7 @@ bool exchange(thread& here, channel& on, tasklet& from, int direction, object& r
       here.keeps_order = true;
     }
   }
-  const object kept = object::share(on.self());
+  const object self = object::share(on.self());
   how = schedule(here, from, next, result);
   if (how == outcome::failed) {
     here.keeps_order = false;
@@ -102,11 +124,58 @@ bool block(thread& here, channel& on, tasklet& from, int direction, object& resu
   return true;
 }
 
+// A QueueChannel keeps what would have to wait.
+//
+// Returns false when it does not.
+bool keep_value(channel& on, tasklet& from, object& result, outcome& how) {
+  if (!on.keeps || on.is_closing) {
+    return false;
+  }
+  std::unique_ptr<kept_value> one(new (std::nothrow) kept_value);
+  if (one == nullptr) {
+    PyErr_NoMemory();
+    how = outcome::failed;
+    return true;
+  }
+  const guard held(chains);
+  if (can_go_on(on, sending)) {
+    return false;
+  }
+  one->value = claim_value(from);
+  keep(on, one.release());
+  result = object::share(Py_None);
+  how = outcome::stayed;
+  return true;
+}
+
+// Returns false when it has kept nothing.
+bool receive_kept(thread& here, channel& on, tasklet& from, object& result, outcome& how) {
+  std::unique_ptr<kept_value> one;
+  {
+    const guard held(chains);
+    one.reset(take_kept(on));
+    if (one == nullptr) {
+      return false;
+    }
+    one->value = object::take(std::exchange(from.value, one->value.release()));
+  }
+  how = schedule(here, from, &from, result);
+  return true;
+}
+
 outcome exchange_or_block(thread& here, channel& on, tasklet& from, int direction, object& result) {
   outcome how = outcome::failed;
-  while (!(can_go_on(on, direction) ? exchange(here, on, from, direction, result, how)
-                                    : block(here, on, from, direction, result, how))) {}
-  return how;
+  for (;;) {
+    if (can_go_on(on, direction)) {
+      if ((direction == receiving && receive_kept(here, on, from, result, how)) ||
+          exchange(here, on, from, direction, result, how)) {
+        return how;
+      }
+    } else if ((direction == sending && keep_value(on, from, result, how)) ||
+               block(here, on, from, direction, result, how)) {
+      return how;
+    }
+  }
 }
 
 PyObject* act(channel& on, PyObject* value, int direction, PyObject* const* arguments) {
@@ -125,8 +194,9 @@ PyObject* act(channel& on, PyObject* value, int direction, PyObject* const* argu
   {
     const guard held(chains);
     before = object::take(std::exchange(from.value, Py_NewRef(value)));
-    will_block = !can_go_on(on, direction);
-    is_elsewhere = !will_block && on.head->home != here;
+    const bool can = can_go_on(on, direction);
+    will_block = !can && !(on.keeps && direction == sending);
+    is_elsewhere = can && on.head != nullptr && on.head->home != here;
   }
   object result;
   outcome how = outcome::failed;
@@ -156,14 +226,22 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   for (tasklet* one = as_channel(self)->head; one != nullptr; one = one->next) {
     Py_VISIT(one->self());
   }
+  for (const kept_value* one = as_channel(self)->first_kept; one != nullptr; one = one->next) {
+    Py_VISIT(one->value.get());
+  }
   return 0;
 }
 
-// Those that wait are let go, and end unless somebody else has them.
+// Those that wait are let go, and end unless somebody else has them. What is kept is dropped.
 void remove_all(channel& of) {
   for (;;) {
     object dropped;
+    std::unique_ptr<kept_value> value;
     const guard held(chains);
+    value.reset(take_kept(of));
+    if (value != nullptr) {
+      continue;
+    }
     if (of.head == nullptr) {
       return;
     }
@@ -274,6 +352,9 @@ PyObject* reduce(PyObject* self, PyObject*) {
     for (tasklet* each = one.head; each != nullptr; each = each->next) {
       waiting.push_back(object::share(each->self()));
     }
+    for (const kept_value* each = one.first_kept; each != nullptr; each = each->next) {
+      waiting.push_back(object::share(each->value.get()));
+    }
   }
   const object list = object::take(list_of(std::move(waiting)));
   return list ? Py_BuildValue("(O()(iiO))", Py_TYPE(self), balance, flags_of(one), list.get()) : nullptr;
@@ -292,6 +373,14 @@ PyObject* set_state(PyObject* self, PyObject* state) {
   one.is_closing = (flags & 1) != 0;
   one.preference = static_cast<std::int8_t>((flags >> 1 & 3) == 3 ? -1 : flags >> 1 & 3);
   one.schedules_all = (flags & 8) != 0;
+  if (one.keeps && balance > 0) {
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); ++i) {
+      if (const object sent = object::take(send(one, PyList_GET_ITEM(list, i))); !sent) {
+        return nullptr;
+      }
+    }
+    return Py_NewRef(self);
+  }
   const guard held(chains);
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); ++i) {
     PyObject* each = PyList_GET_ITEM(list, i);
@@ -404,6 +493,35 @@ PyType_Slot slots[] = {
     {0, nullptr},
 };
 
+PyObject* create_queue(PyTypeObject* type, PyObject*, PyObject*) {
+  channel* made = new_channel(type);
+  if (made == nullptr) {
+    return nullptr;
+  }
+  made->keeps = true;
+  made->preference = 1;
+  return made->self();
+}
+
+Py_ssize_t count_kept(PyObject* self) { return std::max(as_channel(self)->balance, 0); }
+
+int is_true(PyObject*) { return 1; }  // an empty one too
+
+PyType_Slot queue_slots[] = {
+    {Py_tp_doc, const_cast<char*>(
+                    "QueueChannel()\n--\n\nA channel that keeps what nobody waits for, so that a sender never waits.")},
+    {Py_tp_new, reinterpret_cast<void*>(create_queue)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(clear)},
+    {Py_sq_length, reinterpret_cast<void*>(count_kept)},
+    {Py_nb_bool, reinterpret_cast<void*>(is_true)},
+    {0, nullptr},
+};
+
+PyType_Spec queue_spec = {"martlet.stackless.QueueChannel", static_cast<int>(sizeof(channel)), 0,
+                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE, queue_slots};
+
 PyType_Spec spec = {"martlet.stackless.channel", static_cast<int>(sizeof(channel)), 0,
                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE, slots};
 
@@ -450,7 +568,12 @@ bool send_bomb(channel& to, object bomb, PyObject* const* arguments) {
 
 bool make_channel_type(PyObject* module, layer& home) {
   home.channel_type = reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));
-  return home.channel_type != nullptr && PyModule_AddType(module, home.channel_type) == 0;
+  if (home.channel_type == nullptr || PyModule_AddType(module, home.channel_type) < 0) {
+    return false;
+  }
+  const object queue =
+      object::take(PyType_FromModuleAndSpec(module, &queue_spec, reinterpret_cast<PyObject*>(home.channel_type)));
+  return queue && PyModule_AddType(module, reinterpret_cast<PyTypeObject*>(queue.get())) == 0;
 }
 
 }  // namespace martlet::python::stackless

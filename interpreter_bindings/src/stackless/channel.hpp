@@ -4,16 +4,26 @@
 
 namespace martlet::python::stackless {
 
-/// `stackless.channel`: tasklets that wait, all to send or all to receive.
+/// A value that nobody has received yet.
+struct kept_value {
+  object value;
+  kept_value* next = nullptr;
+};
+
+/// `stackless.channel`: tasklets that wait, all to send or all to receive. `stackless.QueueChannel` keeps the values of those that
+/// would wait to send.
 struct channel {
   PyObject_HEAD layer* home;
   tasklet* head;
   tasklet* tail;
   PyObject* weak_references;
-  int balance;             // how many wait; negative: to receive
+  int balance;             // how many wait, or are kept; negative: wait to receive
   std::int8_t preference;  // who goes on: -1 the receiver, 1 the sender, 0 the caller
   bool schedules_all;
   bool is_closing;
+  bool keeps;              // it is a QueueChannel
+  kept_value* first_kept;  // the oldest; under the lock, as the next
+  kept_value* last_kept;
 
   PyObject* self() noexcept { return reinterpret_cast<PyObject*>(this); }
 
