@@ -28,6 +28,9 @@ bool drop_frames(tasklet& one) {
   }
   object dropped[3];
   const guard held(chains);
+  if (one.where != place::nowhere || one.what == stage::started) {  // since it was looked at
+    return raise(PyExc_RuntimeError, "tasklet is scheduled");
+  }
   one.what = stage::none;
   dropped[0] = object::take(std::exchange(one.function, nullptr));
   dropped[1] = object::take(std::exchange(one.args, nullptr));
@@ -93,17 +96,17 @@ bool bind(tasklet& one, PyObject* function, PyObject* args, PyObject* kwargs) {
 }
 
 bool set_up(tasklet& one, PyObject* args, PyObject* kwargs, bool inserts) {
+  object old[3];
+  const guard held(chains);
   if (one.value == Py_None) {
     return raise(PyExc_RuntimeError, "the tasklet was not bound to a function");
   }
   if (thread_of(one) == nullptr) {
     return raise(PyExc_RuntimeError, "tasklet has no thread");
   }
-  if (one.what != stage::none) {
+  if (one.what != stage::none || one.where != place::nowhere) {
     return raise(PyExc_RuntimeError, "tasklet is already bound to a frame");
   }
-  object old[3];
-  const guard held(chains);
   old[0] = object::take(std::exchange(one.function, claim_value(one).release()));
   old[1] = object::take(std::exchange(one.args, Py_NewRef(args)));
   old[2] = object::take(std::exchange(one.kwargs,

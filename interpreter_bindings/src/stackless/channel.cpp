@@ -44,6 +44,8 @@ kept_value* take_kept(channel& from) noexcept {
 bool exchange(thread& here, channel& on, tasklet& from, int direction, object& result, outcome& how) {
   tasklet* target = nullptr;
   tasklet* behind = nullptr;
+  object kept_target;
+  object kept_next;
   tasklet* next = nullptr;
   bool is_elsewhere = false;
   {
@@ -52,6 +54,7 @@ bool exchange(thread& here, channel& on, tasklet& from, int direction, object& r
       return false;
     }
     target = on.head;
+    kept_target = hold(target);
     behind = target->next;
     on.remove(*target);
     std::swap(from.value, target->value);
@@ -61,6 +64,7 @@ bool exchange(thread& here, channel& on, tasklet& from, int direction, object& r
     } else if (on.schedules_all) {
       here.insert(*target);
       next = from.next;
+      kept_next = hold(next);
     } else if (on.preference == -direction) {
       here.insert_second(*target);
       next = target;
@@ -76,11 +80,13 @@ bool exchange(thread& here, channel& on, tasklet& from, int direction, object& r
   if (how == outcome::failed) {
     here.keeps_order = false;
     const guard held(chains);
-    if (!is_elsewhere) {
+    if (target->where == place::chain && target->home == &here) {
       here.remove(*target);
     }
-    on.insert(*target, -direction, behind);
-    std::swap(from.value, target->value);
+    if (target->where == place::nowhere) {
+      on.insert(*target, -direction, behind != nullptr && behind->queue == &on ? behind : nullptr);
+      std::swap(from.value, target->value);
+    }
   } else if (is_elsewhere) {
     Py_DECREF(target->self());  // the queue's reference
   }

@@ -66,7 +66,11 @@ bool set_context(tasklet& one, PyObject* context) {
     PyErr_SetString(PyExc_RuntimeError, "the current context of the tasklet has been entered.");
     return false;
   }
-  const object before = object::take(std::exchange(place, Py_NewRef(context)));
+  object before = object::share(context);
+  {
+    const guard held(chains);
+    before = object::take(std::exchange(place_of(one), before.release()));
+  }
   if (is_current(one)) {
     ++mine->context_ver;
   }

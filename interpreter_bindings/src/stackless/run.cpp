@@ -129,12 +129,14 @@ PyObject* run_some(thread& here, unsigned count) {
   bool is_done = true;
   for (; is_done && count != 0; --count) {
     tasklet* next = nullptr;
+    object kept;
     {
       const guard held(chains);
       if (caller.next == &caller) {
         break;
       }
       next = caller.next;
+      kept = hold(next);
       here.remove(caller);  // the next one is first now, and the caller goes behind it
       here.insert_second(caller);
     }

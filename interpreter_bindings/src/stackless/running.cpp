@@ -82,10 +82,10 @@ bool insert(tasklet& one) {
     return refuse("You cannot run an unbound(dead) tasklet");
   }
   const guard held(chains);
-  if (one.where == place::nowhere && !its->is_over) {
+  if (one.where == place::nowhere && one.what != stage::none && !one.home->is_over) {  // and not ended meanwhile
     Py_INCREF(one.self());
-    its->insert(one);
-    its->wake();
+    one.home->insert(one);
+    one.home->wake();
   }
   return true;
 }
@@ -192,6 +192,9 @@ PyObject* throw_into(tasklet& one, object what, bool is_pending) {
     object of_queue;
     const guard held(chains);
     thread* there = thread_of(one);
+    if (there == nullptr || one.what == stage::none) {  // it has ended meanwhile
+      return result.release();
+    }
     if (one.where == place::channel) {  // the queue's reference is the chain's now
       one.queue->remove(one);
       there->insert(one);

@@ -63,35 +63,40 @@ void give_back(void* self) {
 
 // Has a tasklet that has not started run on a fiber that runs nothing.
 void adopt(thread& here, tasklet& one, fiber& on) noexcept {
+  PyObject* context = nullptr;
+  {
+    const guard held(chains);
+    one.stack = &on;
+    one.what = stage::started;
+    here.link_started(one);
+    context = std::exchange(one.context, nullptr);
+  }
   on.runs = &one;
   on.state = saved_thread_state{};
-  on.state.begin(here.state, on.c_stack(), on.first_data, std::exchange(one.context, nullptr));
+  on.state.begin(here.state, on.c_stack(), on.first_data, context);
   one.start_time = now();
-  const guard held(chains);
-  one.stack = &on;
-  one.what = stage::started;
-  here.link_started(one);
 }
 
-// Returns false with an exception set.
-bool give_stack(thread& here, tasklet& one) {
-  fiber* on = here.spares;
-  if (on != nullptr) {
-    here.spares = on->next_spare;
+void keep_spare(thread& here, fiber& one) noexcept {
+  one.next_spare = here.spares;
+  here.spares = &one;
+  ++here.spare_count;
+}
+
+// Returns a fiber that runs nothing, null with an exception set.
+fiber* take_fiber(thread& here) {
+  if (here.spares != nullptr) {
     --here.spare_count;
-  } else {
-    try {
-      on = fiber::make(here);
-    } catch (const std::bad_alloc&) {
-      PyErr_NoMemory();
-      return false;
-    } catch (const std::system_error& error) {
-      PyErr_Format(PyExc_MemoryError, "martlet.stackless: there is no stack for another tasklet: %s", error.what());
-      return false;
-    }
+    return std::exchange(here.spares, here.spares->next_spare);
   }
-  adopt(here, one, *on);
-  return true;
+  try {
+    return fiber::make(here);
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::system_error& error) {
+    PyErr_Format(PyExc_MemoryError, "martlet.stackless: there is no stack for another tasklet: %s", error.what());
+  }
+  return nullptr;
 }
 
 // Leaves the stack of `mine`, for that of `other`, whose thread state is loaded; returns when somebody comes back.
@@ -175,6 +180,37 @@ class waiting {
   thread& here_;
 };
 
+// Makes the next tasklet the current one, whatever another thread has done to it meanwhile: if that has taken it out of the chain, it
+// was a moment too late.
+//
+// Takes the fiber of one that has not started. Returns false with an exception set.
+bool make_current(thread& here, tasklet& next, fiber* fresh) {
+  bool is_there = false;
+  {
+    const guard held(chains);
+    is_there = next.home == &here && next.what == (fresh != nullptr ? stage::bound : stage::started);
+    if (is_there) {
+      if (next.where == place::nowhere) {
+        Py_INCREF(next.self());
+        here.insert(next);
+      }
+      here.current = &next;
+    }
+  }
+  if (!is_there) {
+    if (fresh != nullptr) {
+      keep_spare(here, *fresh);
+    }
+    PyErr_SetString(PyExc_RuntimeError, "martlet.stackless: another thread has taken the next tasklet away");
+    return false;
+  }
+  if (fresh != nullptr) {
+    adopt(here, next, *fresh);
+  }
+  ++next.times_switched_to;
+  return true;
+}
+
 outcome switch_to(thread& here, tasklet& from, tasklet* next, object& result) {
   const bool keeps_order = std::exchange(here.keeps_order, false);
   if (from.has_interrupt_pending && here.has(soft)) [[unlikely]] {
@@ -190,22 +226,32 @@ outcome switch_to(thread& here, tasklet& from, tasklet* next, object& result) {
     return outcome::stayed;
   }
   next = prepare(here, from, next);
-  if (next == nullptr || (next->what == stage::bound && !give_stack(here, *next))) {
+  if (next == nullptr) {
     return outcome::failed;
+  }
+  fiber* fresh = nullptr;
+  if (next->what == stage::bound) {
+    fresh = take_fiber(here);
+    if (fresh == nullptr) {
+      return outcome::failed;
+    }
   }
   from.was_switched_hard = !here.home.switches_softly;
   if (is_traced(here)) [[unlikely]] {
     const waiting mark(here, from);
     leave_tracing(here, from);
   }
-  ++next->times_switched_to;
   fiber& mine = *from.stack;
-  fiber& other = *next->stack;
   mine.state.release_locks(here.state);
-  {
-    const guard held(chains);
-    here.current = next;
+  if (!make_current(here, *next, fresh)) {
+    mine.state.take_locks_back(here.state);
+    if (from.traced != nullptr) {
+      const error_set_aside error;
+      enter_tracing(here, from);
+    }
+    return outcome::failed;
   }
+  fiber& other = *next->stack;
   mine.state.save(here.state);
   other.state.load(here.state);
   jump(here, mine, other);
@@ -272,28 +318,28 @@ bool sleep(thread& here, std::uint32_t heard) {
 //
 // Returns that one; `from` itself with a bomb as its value when a signal ends the wait; null when nobody can, or with an
 // exception set.
-tasklet* wait_for_others(thread& here, tasklet& from) {
+object wait_for_others(thread& here, tasklet& from) {
   const waiting mark(here, from);
   for (;;) {
     const std::uint32_t heard = here.bell.load(base::acquire);
     bool there_are = false;
     if (here.current == nullptr && !others_can_run(here, there_are)) {
-      return nullptr;
+      return {};
     }
     if (here.current == nullptr) {
       if (!there_are) {
-        return nullptr;
+        return {};
       }
       if (!sleep(here, heard)) {
         const object bomb = bomb_of_error(here.home);
         set_value(from, bomb.get());
-        return &from;
+        return object::share(from.self());
       }
     }
     const guard held(chains);
     here.is_blocked = false;
     if (here.current != nullptr) {
-      return here.current;
+      return object::share(here.current->self());
     }
   }
 }
@@ -306,10 +352,8 @@ outcome schedule_blocked(thread& here, tasklet& from, object& result) {
   tasklet* watchdog = here.watchdog(false);
   bool is_revived = !here.has(thread_blocks) && watchdog->where == place::nowhere;
   if (!is_revived) {
-    tasklet* next = wait_for_others(here, from);
-    if (next != nullptr) {
-      const object kept = object::share(next->self());
-      return schedule(here, from, next, result);
+    if (const object next = wait_for_others(here, from); next) {
+      return schedule(here, from, as_tasklet(next.get()), result);
     }
     if (PyErr_Occurred() != nullptr) {
       return outcome::failed;
@@ -378,8 +422,8 @@ void clean_state(thread& here) {
 }
 
 // Who goes on when a tasklet has ended: the next one of the chain; when there is none, or when an error has to be told, whoever
-// called `run`.
-tasklet* successor(thread& here, tasklet& one, object& value) {
+// called `run`. It is in the chain then.
+tasklet* successor(thread& here, tasklet& one, object& value, object& chosen) {
   layer& home = here.home;
   tasklet* watchdog = here.watchdog(false);
   if (one.next == &one && watchdog->blocked != 0 && !is_bomb(home, value.get())) {
@@ -387,11 +431,37 @@ tasklet* successor(thread& here, tasklet& one, object& value) {
         runtime_error_bomb(home, watchdog->blocked < 0 ? "the main tasklet is receiving without a sender available."
                                                        : "the main tasklet is sending without a receiver available.");
   }
-  if (is_bomb(home, value.get())) {
+  const bool is_told = is_bomb(home, value.get());
+  if (is_told) {
     set_value(*watchdog, value.get());
-    return watchdog;
   }
-  return one.next == &one ? watchdog : one.next;
+  const guard held(chains);
+  tasklet* next = is_told || one.next == &one ? watchdog : one.next;
+  if (next->where == place::channel) {
+    next->queue->remove(*next);
+    here.insert(*next);
+  } else if (next->where == place::nowhere) {
+    Py_INCREF(next->self());
+    here.insert(*next);
+  }
+  chosen = hold(next);
+  return next;
+}
+
+// Takes a tasklet that has ended out of the chain, and makes the next one the current one.
+//
+// Returns false, and has done nothing, when another thread has taken that one away.
+bool leave_chain(thread& here, tasklet& one, tasklet& next) noexcept {
+  const guard held(chains);
+  if (next.where != place::chain || next.home != &here || &next == &one) {
+    return false;
+  }
+  here.remove(one);
+  here.unlink_started(one);
+  one.what = stage::none;
+  one.stack = nullptr;
+  here.current = &next;
+  return true;
 }
 
 // The last act of a tasklet on its stack: goes on with another one, and comes back with a new one to run, or none when the fiber
@@ -405,34 +475,20 @@ void end_tasklet(thread& here, fiber& mine, bool has_failed) {
   Py_CLEAR(one.function);
   one.end_time = now();
   set_value(one, Py_None);
-  tasklet* next = successor(here, one, value);
-  value = {};
-  if (next->where == place::channel) {
-    const guard held(chains);
-    next->queue->remove(*next);
-    here.insert(*next);
-  } else if (next->where == place::nowhere) {
-    Py_INCREF(next->self());
-    const guard held(chains);
-    here.insert(*next);
-  }
-  if (one.has_interrupt_pending && here.has(soft)) [[unlikely]] {
-    next = interrupt_softly(here, one, next, std::exchange(here.keeps_order, false));
-  }
-  tasklet* prepared = prepare(here, one, next);
-  if (prepared == nullptr) {
-    PyErr_WriteUnraisable(one.self());
-    prepared = one.next;  // never itself: somebody has been inserted
-  }
-  next = prepared;
-  {
-    const guard held(chains);
-    here.remove(one);
-    here.unlink_started(one);
-    one.what = stage::none;
-    one.stack = nullptr;
-    here.current = next;
-  }
+  tasklet* next = nullptr;
+  object chosen;
+  do {
+    chosen = {};
+    next = successor(here, one, value, chosen);
+    value = {};
+    if (one.has_interrupt_pending && here.has(soft)) [[unlikely]] {
+      next = interrupt_softly(here, one, next, std::exchange(here.keeps_order, false));
+    }
+    if (prepare(here, one, next) == nullptr) {
+      PyErr_WriteUnraisable(one.self());
+    }
+  } while (!leave_chain(here, one, *next));  // from now on it cannot be taken away
+  chosen = {};
   ++next->times_switched_to;
   here.drop_later = object::take(one.self());  // the chain's reference
   mine.runs = nullptr;
@@ -444,9 +500,7 @@ void end_tasklet(thread& here, fiber& mine, bool has_failed) {
   fiber& other = *next->stack;
   other.state.load(here.state);
   if (here.spare_count < most_spares) {
-    mine.next_spare = here.spares;
-    here.spares = &mine;
-    ++here.spare_count;
+    keep_spare(here, mine);
     jump(here, mine, other);
   } else {
     here.target = &other;
@@ -564,6 +618,7 @@ PyObject* schedule_next(thread& here, PyObject* value, bool removes_caller) {
     return nullptr;
   }
   tasklet* next = nullptr;
+  object kept;
   object before;
   {
     const guard held(chains);
@@ -573,6 +628,7 @@ PyObject* schedule_next(thread& here, PyObject* value, bool removes_caller) {
       here.remove(from);
       next = here.current;
     }
+    kept = hold(next);
   }
   if (removes_caller) {
     here.drop_later = object::take(from.self());  // the chain's reference

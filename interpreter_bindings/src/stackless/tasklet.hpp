@@ -102,6 +102,17 @@ bool bind_thread(tasklet& one, thread& there);
 int set_atomic(tasklet& one, bool flag);
 int set_ignore_nesting(tasklet& one, bool flag);
 
+/// Keeps a tasklet that is about to go on until it does: another thread may take it out of the chain meanwhile, which with the global
+/// lock none can. Under the lock.
+inline object hold(tasklet* one) noexcept {
+#ifdef Py_GIL_DISABLED
+  return object::share(one != nullptr ? one->self() : nullptr);
+#else
+  static_cast<void>(one);
+  return {};
+#endif
+}
+
 /// Gives a tasklet another value. Dropping the old one may run anything.
 void set_value(tasklet& one, PyObject* borrowed) noexcept;
 

@@ -138,11 +138,10 @@ thread* thread::here(layer& home) {
   if (mine != nullptr && mine->state == state && &mine->home == &home && !mine->is_over) [[likely]] {
     return mine;
   }
-  for (thread* one = home.threads; one != nullptr; one = one->next) {  // the thread has been in another interpreter
-    if (one->state == state && one->os_thread == base::this_thread()) {
-      records().set(one);
-      return one;
-    }
+  if (const thread_reference found = find_thread(home, PyThread_get_thread_ident());
+      found && found->state == state && found->os_thread == base::this_thread()) {
+    records().set(&*found);  // the thread has been in another interpreter
+    return &*found;
   }
   mine = make_record(home, state);
   if (mine != nullptr) {
