@@ -134,14 +134,19 @@ tasklet* interrupt_softly(thread& here, tasklet& from, tasklet* next, bool keeps
     next->has_interrupt_pending = true;
     return next;
   }
+  {
+    const guard held(chains);
+    if (is_scheduled(*watchdog)) {  // another thread was quicker
+      return next;
+    }
+    Py_INCREF(watchdog->self());
+    tasklet* first = here.current;
+    here.current = next;
+    here.insert(*watchdog);
+    here.current = first;
+  }
   Py_INCREF(next->self());
   here.interrupted = next;
-  Py_INCREF(watchdog->self());
-  const guard held(chains);
-  tasklet* first = here.current;
-  here.current = next;
-  here.insert(*watchdog);
-  here.current = first;
   return watchdog;
 }
 
@@ -579,18 +584,20 @@ outcome schedule(thread& here, tasklet& from, tasklet* next, object& result) {
   channel* left = nullptr;
   tasklet* left_before = nullptr;
   int direction = 0;
-  const bool is_inserted = next->where != place::chain;
-  if (is_inserted) {
+  bool is_inserted = false;
+  if (next->where != place::chain) {
     const guard held(chains);
+    is_inserted = next->where != place::chain;  // unless another thread was quicker
     if (next->where == place::channel) {
       left = next->queue;
       left_before = next->next;
       direction = next->blocked;
       left->remove(*next);
-    } else {
+      here.insert(*next);
+    } else if (is_inserted) {
       Py_INCREF(next->self());
+      here.insert(*next);
     }
-    here.insert(*next);
     if (next == &from) {  // nobody else is there, or it is what was waited for
       here.current = next;
     }
