@@ -107,6 +107,18 @@ void finalize(PyObject* self) {
     return;
   }
   const bool is_here = mine->state == PyThreadState_Get();
+#ifdef Py_GIL_DISABLED
+  if (!is_here) {  // who has it deallocated still counts its references: its own thread must not have it before that has ended
+    thread* caller = thread::here(mine->home);
+    if (caller != nullptr) {
+      caller->orphans.push_back(object::share(self));
+    } else {
+      PyErr_Clear();
+      keep_for_ever(self);
+    }
+    return;
+  }
+#endif
   one.is_zombie = true;
   for (int tries = 0; tries < 10 && one.what == stage::started; ++tries) {
     Py_XDECREF(kill(one, false));

@@ -136,6 +136,9 @@ thread* thread::here(layer& home) {
     return refuse_worker();
   }
   if (mine != nullptr && mine->state == state && &mine->home == &home && !mine->is_over) [[likely]] {
+    if (!mine->orphans.empty()) [[unlikely]] {
+      mine->kill_orphans();
+    }
     return mine;
   }
   if (const thread_reference found = find_thread(home, PyThread_get_thread_ident());
@@ -235,6 +238,7 @@ void thread::let_go() noexcept {
 // Tasklets that have started are killed, in the order in which they did; what runs besides runs for the last time. Those that
 // survive have no thread from now on, and keep their stacks.
 void thread::end() {
+  kill_orphans();
   for (int tries = 0; tries < 10 && started != nullptr; ++tries) {
     kill_started();
   }
@@ -266,6 +270,14 @@ void thread::end() {
   records().set(nullptr);
   dropped.clear();
   let_go();
+}
+
+void thread::kill_orphans() {
+  const error_set_aside error;
+  for (const object& each : std::exchange(orphans, {})) {
+    Py_XDECREF(kill(*as_tasklet(each.get()), false));
+    PyErr_Clear();
+  }
 }
 
 void thread::kill_started() {

@@ -63,6 +63,9 @@ struct thread {
   void link_started(tasklet& one) noexcept;
   void unlink_started(tasklet& one) noexcept;
 
+  /// Kills the orphans. On the thread itself.
+  void kill_orphans();
+
   /// Kills those that have a stack, once each; they may survive it. On the thread itself.
   void kill_started();
 
@@ -97,10 +100,11 @@ struct thread {
   Py_tracefunc traced_by = nullptr;  // the program's trace function, while the watchdog stands before it
   long interval = 0;                 // of the timed run, in bytecodes; 0 for none
 
-  object drop_later;           // what has to live until the switch is over
-  tasklet* waiting = nullptr;  // who calls while nothing is runnable; borrowed
-  fiber* target = nullptr;     // where the thread's own stack goes on to
-  fiber own;                   // the thread's own stack
+  std::vector<object> orphans;  // tasklets of other threads that nobody has any more, to be killed (tasklet.cpp)
+  object drop_later;            // what has to live until the switch is over
+  tasklet* waiting = nullptr;   // who calls while nothing is runnable; borrowed
+  fiber* target = nullptr;      // where the thread's own stack goes on to
+  fiber own;                    // the thread's own stack
   fiber* spares = nullptr;
   std::size_t spare_count = 0;
   tasklet* started = nullptr;  // those with a stack, linked, but for the main tasklet
