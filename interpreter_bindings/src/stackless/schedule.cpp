@@ -140,10 +140,7 @@ tasklet* interrupt_softly(thread& here, tasklet& from, tasklet* next, bool keeps
       return next;
     }
     Py_INCREF(watchdog->self());
-    tasklet* first = here.current;
-    here.current = next;
-    here.insert(*watchdog);
-    here.current = first;
+    here.insert_before(*watchdog, next);
   }
   Py_INCREF(next->self());
   here.interrupted = next;

@@ -158,27 +158,23 @@ thread* thread::of(PyThreadState* state) noexcept {
   return mine != nullptr && mine->state == state && !mine->is_over ? mine : nullptr;
 }
 
-void thread::insert(tasklet& one) noexcept {
-  if (current == nullptr) {
+void thread::insert(tasklet& one) noexcept { insert_before(one, current); }
+
+// `current` stays what it is throughout: the thread itself looks at it without the lock.
+void thread::insert_second(tasklet& one) noexcept { insert_before(one, current == nullptr ? nullptr : current->next); }
+
+void thread::insert_before(tasklet& one, tasklet* other) noexcept {
+  if (other == nullptr) {
     one.next = one.prev = &one;
     current = &one;
   } else {
-    one.next = current;
-    one.prev = current->prev;
+    one.next = other;
+    one.prev = other->prev;
     one.prev->next = &one;
     one.next->prev = &one;
   }
   one.where = place::chain;
   ++runnable;
-}
-
-void thread::insert_second(tasklet& one) noexcept {
-  tasklet* first = current;
-  current = first == nullptr ? nullptr : first->next;
-  insert(one);
-  if (first != nullptr) {
-    current = first;
-  }
 }
 
 void thread::remove(tasklet& one) noexcept {

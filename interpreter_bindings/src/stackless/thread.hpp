@@ -42,7 +42,8 @@ struct thread {
 
   void insert(tasklet& one) noexcept;         // behind all others
   void insert_second(tasklet& one) noexcept;  // behind the current one
-  void remove(tasklet& one) noexcept;         // when it is the current one, the next one becomes it
+  void insert_before(tasklet& one, tasklet* other) noexcept;
+  void remove(tasklet& one) noexcept;  // when it is the current one, the next one becomes it
 
   /// Wakes the thread when it sleeps because nothing was runnable. Under the lock.
   void wake() noexcept;
