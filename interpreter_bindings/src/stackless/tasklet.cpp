@@ -61,7 +61,8 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(one.traced->trace_object.get());
     Py_VISIT(one.traced->profile_object.get());
   }
-  if (one.what == stage::started && one.stack != nullptr && one.stack != &one.home->own && !is_current(one)) {
+  const thread* its = thread_of(one);  // of one whose thread has ended nobody knows whether it was suspended
+  if (its != nullptr && one.what == stage::started && one.stack != &its->own && !is_current(one)) {
     const saved_thread_state& state = one.stack->state;
     Py_VISIT(state.context);
     Py_VISIT(state.exc_state.exc_value);
