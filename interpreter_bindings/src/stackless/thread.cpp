@@ -23,6 +23,14 @@ const base::thread_value& records() noexcept {
   return value;
 }
 
+#ifdef Py_GIL_DISABLED
+// What the chains of other threads were doing is whole in a child: its own thread goes on, theirs are gone.
+constinit base::fork_hook chains_hook{.order = 45,
+                                      .before = []() noexcept { chains.lock(); },
+                                      .in_parent = []() noexcept { chains.unlock(); },
+                                      .in_child = []() noexcept { chains.unlock(); }};
+#endif
+
 constexpr const char* capsule_name = "martlet.stackless.thread";
 
 bool is_main_thread() noexcept {
@@ -82,6 +90,9 @@ thread* make_record(layer& home, PyThreadState* state) {
     PyErr_SetString(PyExc_RuntimeError, "martlet.stackless: this version of Python is not known to it");
     return nullptr;
   }
+#ifdef Py_GIL_DISABLED
+  base::register_fork_hook(chains_hook);
+#endif
   PyObject* dict = PyThreadState_GetDict();
   std::unique_ptr<thread> made(dict == nullptr ? nullptr : new (std::nothrow) thread(home, state));
   if (made == nullptr || !records().is_there() || !records().set(made.get())) {
