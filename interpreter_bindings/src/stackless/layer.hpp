@@ -58,6 +58,5 @@ extern PyMethodDef run_functions[];
 extern PyMethodDef schedule_functions[];
 extern PyMethodDef thread_functions[];
 extern PyMethodDef watchdog_functions[];
-extern PyMethodDef spread_functions[];
 
 }  // namespace martlet::python::stackless
