@@ -3,6 +3,7 @@
 import faulthandler
 import gc
 import os
+import signal
 import sys
 import sysconfig
 
@@ -30,6 +31,8 @@ def pytest_runtest_protocol(item, nextitem):
 def pytest_configure(config):
     global real_stderr
     real_stderr = os.dup(2)  # what a test prints is captured, and would be lost with the process
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell has started us in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # also for the programs that tests start
     config.addinivalue_line(
         "markers", "leaves(*kinds, because): the test leaves something behind on purpose, of the kinds that leaks.py names"
     )
