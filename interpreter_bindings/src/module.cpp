@@ -53,9 +53,9 @@ int execute(PyObject* module) {
       add_event(module) && add_guest(module) && add_local(module) && add_locks(module) && add_parcel(module, state) &&
       add_readiness(module) && add_semaphores(module) && add_shield(module) &&
       PyModule_AddFunctions(module, blocking_functions) == 0 && PyModule_AddFunctions(module, census_functions) == 0 &&
-      PyModule_AddFunctions(module, stackless_functions) == 0 &&
-      PyModule_AddFunctions(module, run_functions) == 0 && PyModule_AddFunctions(module, pause_functions) == 0 &&
-      PyModule_AddFunctions(module, select_functions) == 0 && PyModule_AddFunctions(module, simulation_functions) == 0;
+      PyModule_AddFunctions(module, stackless_functions) == 0 && PyModule_AddFunctions(module, run_functions) == 0 &&
+      PyModule_AddFunctions(module, pause_functions) == 0 && PyModule_AddFunctions(module, select_functions) == 0 &&
+      PyModule_AddFunctions(module, simulation_functions) == 0;
   return is_complete ? 0 : -1;
 }
 
