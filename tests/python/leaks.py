@@ -70,10 +70,12 @@ class Census:
     """What there is at the moment: a count of each kind, and which objects."""
 
     def __init__(self):
-        make_spare_stacks()
+        has_chain = martlet.current() is None  # tasklets of a run have none
+        if has_chain:
+            make_spare_stacks()
         gc.collect()
         self.counts = Counter(_martlet._census())
-        self.counts["runnable tasklets of martlet.stackless"] = stackless.getruncount()
+        self.counts["runnable tasklets of martlet.stackless"] = stackless.getruncount() if has_chain else 1
         self.counts["threads"] = len(os.listdir("/proc/self/task"))
         self.counts["descriptors"] = len(os.listdir("/proc/self/fd"))
         self.counts.update({f"objects of {one.__module__}.{one.__qualname__}": count_objects(one) for one in native_types})

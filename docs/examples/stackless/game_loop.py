@@ -54,7 +54,7 @@ def main(frames=12, bytecodes_in_a_frame=50_000):
         one.kill()
     print(*log, sep="\n")
     assert interrupted > 2 and not thinker.alive
-    assert log.count("frame 6: the bat moves") == 1
+    assert sum("the bat" in line for line in log) >= 3
     assert sum("the ogre" in line for line in log) >= 4
 
 
