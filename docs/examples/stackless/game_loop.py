@@ -40,15 +40,17 @@ def thinks(log):
 
 
 def main(frames=12, bytecodes_in_a_frame=50_000):
-    clock, log, interrupted = Clock(), [], 0
+    clock, log, interrupted, late = Clock(), [], 0, None
     tasks = [stackless.tasklet(monster)(clock, log, name, pause) for name, pause in (("the ogre", 2), ("the bat", 3))]
     thinker = stackless.tasklet(thinks)(log)
     for _ in range(frames):
         clock.tick()
-        late = stackless.run(bytecodes_in_a_frame, totaltimeout=True)
         if late is not None:
-            interrupted += 1
-            late.insert()  # it goes on in the next frame
+            late.insert()  # behind those whom the clock has woken
+        late = stackless.run(bytecodes_in_a_frame, totaltimeout=True)
+        interrupted += late is not None
+    if late is not None:
+        late.insert()
     stackless.run()
     for one in tasks:
         one.kill()
