@@ -8,7 +8,7 @@ namespace martlet::detail {
 timer_wheel::timer_wheel()
     : wait_core(keep_lock{}, kind::timer),
       now_(static_cast<std::uint64_t>(base::now()) >> tick_bits),
-      lists_(std::make_unique<std::array<std::array<wait_list, slots>, levels>>()) {}
+      wheels_(std::make_unique_for_overwrite<wheels>()) {}
 
 // A timer must not fire early, so it belongs to the tick after the one that its time falls into.
 std::uint64_t timer_wheel::tick_of(const timer_node& node) const noexcept {
@@ -28,21 +28,26 @@ void timer_wheel::insert(timer_node& node, std::uint64_t tick, unsigned outermos
   const unsigned slot = slot_of(level, tick);
   node.level = static_cast<std::uint16_t>(level);
   node.slot = static_cast<std::uint16_t>(slot);
-  (*lists_)[level][slot].push_back(node);
-  used_[level][slot / 64] |= std::uint64_t{1} << slot % 64;
+  if (!is_used(level, slot)) {
+    std::construct_at(&at(level, slot));
+    mark_used(level, slot);
+  }
+  at(level, slot).push(node);
 }
 
 // Moves so many timers of a slot to inner wheels, which have room for those of the present slot and of the next.
 //
 // Returns   how many more it would have moved.
 std::uint64_t timer_wheel::move_inward(unsigned level, unsigned slot, std::uint64_t most) noexcept {
-  for (wait_node* node; most != 0 && (node = (*lists_)[level][slot].front()) != nullptr; --most) {
-    wait_list::unlink(*node);
+  if (!is_used(level, slot)) {
+    return most;
+  }
+  for (wait_node* node; most != 0 && (node = at(level, slot).pop()) != nullptr; --most) {
     auto& timer = static_cast<timer_node&>(*node);
     insert(timer, tick_of(timer), level - 1);
   }
-  if ((*lists_)[level][slot].empty()) {
-    used_[level][slot / 64] &= ~(std::uint64_t{1} << slot % 64);
+  if (at(level, slot).empty()) {
+    mark_unused(level, slot);
   }
   return most;
 }
@@ -80,8 +85,8 @@ void timer_wheel::disarm(timer_node& node) noexcept {
   }
   wait_list::unlink(node);
   --count_;
-  if ((*lists_)[node.level][node.slot].empty()) {
-    used_[node.level][node.slot / 64] &= ~(std::uint64_t{1} << node.slot % 64);
+  if (at(node.level, node.slot).empty()) {
+    mark_unused(node.level, node.slot);
   }
   if (count_ == 0) {
     next_.store(base::never, base::relaxed);
@@ -137,9 +142,11 @@ std::size_t timer_wheel::fire(base::instant time, host* here) noexcept {
       move_inward(level, slot_of(level, tick), UINT64_MAX);
     }
     const unsigned slot = slot_of(0, tick);
-    used_[0][slot / 64] &= ~(std::uint64_t{1} << slot % 64);
-    while (wait_node* node = (*lists_)[0][slot].front()) {
-      wait_list::unlink(*node);
+    if (!is_used(0, slot)) {
+      continue;
+    }
+    mark_unused(0, slot);
+    while (wait_node* node = at(0, slot).pop()) {
       --count_;
       if (!claim(node->owner, *this)) {
         continue;

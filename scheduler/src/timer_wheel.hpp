@@ -10,6 +10,8 @@
 #include <martlet/tasklet/core_slot.hpp>
 #include <martlet/tasklet/wait.hpp>
 
+#include "timer_slot.hpp"
+
 namespace martlet::detail {
 
 /// A worker's timers: a hierarchy of wheels whose nodes lie inside the waits themselves.
@@ -58,6 +60,19 @@ class timer_wheel : public wait_core {
 
   friend class core_slot<timer_wheel>;
 
+  /// Memory for a slot, which is made when it comes into use: most never do.
+  union place_of_slot {
+    place_of_slot() noexcept {}
+    timer_slot made;
+  };
+  using wheels = std::array<std::array<place_of_slot, slots>, levels>;
+
+  timer_slot& at(unsigned level, unsigned slot) noexcept { return (*wheels_)[level][slot].made; }
+  bool is_used(unsigned level, unsigned slot) const noexcept { return (used_[level][slot / 64] >> slot % 64 & 1) != 0; }
+  void mark_used(unsigned level, unsigned slot) noexcept { used_[level][slot / 64] |= std::uint64_t{1} << slot % 64; }
+  void mark_unused(unsigned level, unsigned slot) noexcept {
+    used_[level][slot / 64] &= ~(std::uint64_t{1} << slot % 64);
+  }
   void insert(timer_node& node, std::uint64_t tick, unsigned outermost) noexcept;
   std::uint64_t move_inward(unsigned level, unsigned slot, std::uint64_t most) noexcept;
   void bring_near(std::uint64_t ticks) noexcept;
@@ -72,7 +87,7 @@ class timer_wheel : public wait_core {
   bool is_firing_ = false;
   base::atomic<base::instant> next_{base::never};
   std::array<std::array<std::uint64_t, words>, levels> used_{};
-  std::unique_ptr<std::array<std::array<wait_list, slots>, levels>> lists_;  // too large for a core's slot
+  std::unique_ptr<wheels> wheels_;  // too large for a core's slot
 };
 
 }  // namespace martlet::detail

@@ -110,6 +110,41 @@ TEST_SUITE("timer_wheel") {
     CHECK(r.wheel->next() == base::never);
   }
 
+  TEST_CASE("timers of one tick come in the order in which they were set, near and far, also when the last have left") {
+    for (const instant wait : {instant{10}, 300 * tick, 70'000 * tick}) {
+      for (const std::size_t left : {0U, 4U}) {
+        rig r;
+        std::vector<std::unique_ptr<waiter>> all;
+        std::vector<tasklet*> expected;
+        for (int i = 0; i < 11; ++i) {
+          all.push_back(std::make_unique<waiter>(r.here));
+          all.back()->arm(*r.wheel, r.start + wait);
+          expected.push_back(&all.back()->record);
+        }
+        for (std::size_t i = 0; i < left; ++i) {
+          all[all.size() - 1 - i]->disarm(*r.wheel);
+          expected.pop_back();
+        }
+        CHECK(r.wheel->fire(r.start + wait + tick, &r.here) == expected.size());
+        CHECK(r.out.fired == expected);
+      }
+    }
+  }
+
+  TEST_CASE("one that leaves from the middle takes no other with it") {
+    rig r;
+    std::vector<std::unique_ptr<waiter>> all;
+    for (int i = 0; i < 9; ++i) {
+      all.push_back(std::make_unique<waiter>(r.here));
+      all.back()->arm(*r.wheel, r.start + 100 * tick);
+    }
+    for (const std::size_t gone : {1U, 5U, 2U}) {  // the second list becomes empty
+      all[gone]->disarm(*r.wheel);
+    }
+    CHECK(r.wheel->fire(r.start + 200 * tick, &r.here) == 6);
+    CHECK(r.wheel->next() == base::never);
+  }
+
   TEST_CASE("the far future is as good as any other time") {
     rig r;
     std::vector<std::unique_ptr<waiter>> all;
