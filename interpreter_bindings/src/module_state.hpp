@@ -104,10 +104,10 @@ bool make_simulation_type(PyObject* module, module_state& state);
 
 extern PyMethodDef blocking_functions[];
 extern PyMethodDef census_functions[];
-extern PyMethodDef stackless_functions[];
 extern PyMethodDef run_functions[];
 extern PyMethodDef pause_functions[];
 extern PyMethodDef select_functions[];
 extern PyMethodDef simulation_functions[];
+extern PyMethodDef stackless_functions[];
 
 }  // namespace martlet::python

@@ -32,4 +32,21 @@ struct fiber {
   detail::stack_span c_stack() noexcept { return {memory.low, reinterpret_cast<std::byte*>(this)}; }
 };
 
+/// Takes a fiber that runs nothing: one that was kept, else a new one.
+///
+/// Returns   null with an exception set.
+fiber* take_fiber(thread& here);
+
+/// Keeps a fiber that runs nothing, for tasklets to come.
+void keep_spare(thread& here, fiber& one) noexcept;
+
+/// Has a tasklet that has not started run on a fiber that runs nothing.
+void adopt(thread& here, tasklet& one, fiber& on) noexcept;
+
+/// Leaves the stack of `mine` for that of `other`, whose thread state is loaded; returns when somebody comes back.
+void jump(thread& here, fiber& mine, fiber& other) noexcept;
+
+/// Ends a fiber that runs nothing, on its own stack, which goes back; the thread goes on with its `target`.
+void finish(fiber& mine) noexcept;
+
 }  // namespace martlet::python::stackless

@@ -57,6 +57,5 @@ extern PyMethodDef callback_functions[];
 extern PyMethodDef run_functions[];
 extern PyMethodDef schedule_functions[];
 extern PyMethodDef thread_functions[];
-extern PyMethodDef watchdog_functions[];
 
 }  // namespace martlet::python::stackless

@@ -195,13 +195,7 @@ PyObject* throw_into(tasklet& one, object what, bool is_pending) {
     if (there == nullptr || one.what == stage::none) {  // it has ended meanwhile
       return result.release();
     }
-    if (one.where == place::channel) {  // the queue's reference is the chain's now
-      one.queue->remove(one);
-      there->insert(one);
-    } else if (one.where == place::nowhere) {
-      Py_INCREF(one.self());
-      there->insert(one);
-    }
+    there->make_runnable(one);
     there->wake();
   }
   if (!is_done) {

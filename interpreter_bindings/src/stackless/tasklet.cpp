@@ -8,6 +8,7 @@
 #include "tracing.hpp"
 
 #include <structmember.h>
+#include <time.h>
 
 /// The object itself: how it is made, what a collector finds in it, how it goes.
 namespace martlet::python::stackless {
@@ -218,6 +219,12 @@ tasklet* new_tasklet(PyTypeObject* type, thread& its) {
   ++its.home.made;
   ++its.home.alive;
   return made;
+}
+
+std::int64_t now() noexcept {
+  timespec at{};
+  clock_gettime(CLOCK_REALTIME, &at);
+  return std::int64_t{at.tv_sec} * 1'000'000'000 + at.tv_nsec;
 }
 
 void set_value(tasklet& one, PyObject* borrowed) noexcept {

@@ -89,7 +89,7 @@ int recursion_depth(tasklet& one);
 /// Returns   its innermost frame, null for none (also with an exception set).
 object frame_of(tasklet& one);
 
-// What the methods do, for the C API too. Those that return bool or int set an exception when that is false or -1.
+// What the methods do. Those that return bool or int set an exception when that is false or -1.
 tasklet* new_tasklet(PyTypeObject* type, thread& its);
 bool bind(tasklet& one, PyObject* function, PyObject* args, PyObject* kwargs);
 bool set_up(tasklet& one, PyObject* args, PyObject* kwargs, bool inserts);
@@ -112,6 +112,9 @@ inline object hold(tasklet* one) noexcept {
   return {};
 #endif
 }
+
+/// Returns   the time as `start_time` and `end_time` have it.
+std::int64_t now() noexcept;
 
 /// Gives a tasklet another value. Dropping the old one may run anything.
 void set_value(tasklet& one, PyObject* borrowed) noexcept;

@@ -45,6 +45,9 @@ struct thread {
   void insert_before(tasklet& one, tasklet* other) noexcept;
   void remove(tasklet& one) noexcept;  // when it is the current one, the next one becomes it
 
+  /// Has a tasklet in the chain, behind all others if it lay elsewhere: in a channel's queue, or nowhere. Under the lock.
+  void make_runnable(tasklet& one) noexcept;
+
   /// Wakes the thread when it sleeps because nothing was runnable. Under the lock.
   void wake() noexcept;
 
