@@ -90,22 +90,65 @@ install_wheel() {
   printf '%s\n' "$sources" >"$venv/sources"
 }
 
-# Takes an interpreter and what pytest is given, all tests without; runs it in the interpreter's environment, on martlet's wheel
-# (needs .dev/counting.sh). What the array `around` has stands before the command.
-test_python() {
-  local venv status=0 began=$SECONDS
-  venv=$(environment "$1")
-  shift
-  [ $# -gt 0 ] || set -- tests/python
+# Takes an interpreter; has martlet's wheel in its environment, whose path it leaves in `venv`. Counts a failure when that fails.
+prepare_python() {
+  local status=0 began=$SECONDS
+  venv=$(environment "$1") || exit
   rm -f "$venv/pytest.xml"
   install_wheel "$venv" || status=$?
   took "building the wheel in $venv" "$began"
-  if [ "$status" -ne 0 ]; then
-    count "$status" '0 1 0'
-    return
-  fi
+  [ "$status" -eq 0 ] || count "$status" '0 1 0'
+  return "$status"
+}
+
+# Takes an environment and what pytest is given; runs it there. What the array `around` has stands before the command.
+run_pytest() {
+  local venv=$1
+  shift
+  run "${around[@]}" "$venv/bin/python" -m pytest "$@" --junitxml="$venv/pytest.xml" -p no:cacheprovider </dev/null
+}
+
+# Takes an environment, what pytest has left with, and the value of SECONDS when it began.
+count_pytest() {
+  count "$2" "$("$python" .dev/tally.py junit "$1/pytest.xml")"
+  took "testing in $1" "$3"
+}
+
+# Takes an interpreter and what pytest is given, all tests without; runs it in the interpreter's environment, on martlet's wheel
+# (needs .dev/counting.sh).
+test_python() {
+  local venv status=0 began
+  prepare_python "$1" || return 0
+  shift
+  [ $# -gt 0 ] || set -- tests/python
   began=$SECONDS
-  run "${around[@]}" "$venv/bin/python" -m pytest "$@" --junitxml="$venv/pytest.xml" -p no:cacheprovider </dev/null || status=$?
-  count "$status" "$("$python" .dev/tally.py junit "$venv/pytest.xml")"
-  took "testing in $venv" "$began"
+  run_pytest "$venv" "$@" || status=$?
+  count_pytest "$venv" "$status" "$began"
+}
+
+# Takes interpreters; runs all tests on all of them at once, since a test waits more than it computes. The output of the last is
+# shown as it comes, that of the others behind it.
+test_pythons() {
+  local venv began status all=() tasks=() i
+  for interpreter; do
+    if prepare_python "$interpreter"; then
+      all+=("$venv")
+    fi
+  done
+  began=$SECONDS
+  for ((i = 0; i < ${#all[@]} - 1; ++i)); do
+    run_pytest "${all[i]}" tests/python >"${all[i]}/pytest.log" 2>&1 &
+    tasks+=($!)
+  done
+  if [ ${#all[@]} -gt 0 ]; then
+    status=0
+    run_pytest "${all[-1]}" tests/python || status=$?
+    count_pytest "${all[-1]}" "$status" "$began"
+  fi
+  for i in "${!tasks[@]}"; do
+    status=0
+    wait "${tasks[i]}" || status=$?
+    cat "${all[i]}/pytest.log"
+    count_pytest "${all[i]}" "$status" "$began"
+  done
 }

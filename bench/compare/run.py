@@ -145,7 +145,8 @@ def measure(workload, case, programs, rounds, client, keep):
                 case["left_out"][name] = str(error)
                 print(f"compare: {workload.name} of {name} is left out: {error}", file=sys.stderr)
         case["rounds"].append(found)
-        case["used_by_others"] = max(case["used_by_others"], round(meanwhile.share(), 3))
+        if found:
+            case["used_by_others"] = max(case["used_by_others"], round(meanwhile.share(), 3))
         keep()
         print(f"compare: {workload.name} {case['variant']}, {case['threads']} threads: round {len(case['rounds'])}",
               file=sys.stderr, flush=True)

@@ -92,21 +92,26 @@ void frame_pool::abandon(const base::atomic<std::uintptr_t>* but) noexcept {
 }
 
 std::byte* frame_pool::map(std::size_t bytes) {
-  const std::lock_guard guard(region_lock_);
-  if (bytes > static_cast<std::size_t>(region_end_ - region_)) {
-    void* memory = mmap(nullptr, region_size + huge_page, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) {
-      throw std::bad_alloc();
+  std::byte* taken = nullptr;
+  bool is_large = false;
+  {
+    const std::lock_guard guard(region_lock_);
+    if (bytes > static_cast<std::size_t>(region_end_ - region_)) {
+      void* memory = mmap(nullptr, region_size + huge_page, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (memory == MAP_FAILED) {
+        throw std::bad_alloc();
+      }
+      auto* const low = static_cast<std::byte*>(memory);
+      region_ = low + (huge_page - reinterpret_cast<std::uintptr_t>(low) % huge_page) % huge_page;
+      region_end_ = region_ + region_size;
+      ++regions_;
     }
-    auto* const low = static_cast<std::byte*>(memory);
-    region_ = low + (huge_page - reinterpret_cast<std::uintptr_t>(low) % huge_page) % huge_page;
-    region_end_ = region_ + region_size;
-    ++regions_;
+    taken = std::exchange(region_, region_ + bytes);
+    is_large = regions_ > small_regions;
   }
-  std::byte* const taken = std::exchange(region_, region_ + bytes);
-  if (regions_ > small_regions) {
-    use_huge_pages(taken, region_);
+  if (is_large) {
+    use_huge_pages(taken, taken + bytes);
   }
   return taken;
 }
