@@ -73,15 +73,18 @@ void drop_pages(const iovec* spans, std::size_t count) noexcept {
 
 }  // namespace
 
-// Drops the pages of some stacks that nobody has, those given back last; notes before how deep one of each so many was used.
+// Drops the pages of some stacks that nobody has, those given back last; notes before how deep one of each so many was used, this
+// time and before.
 //
 // Returns   how many.
 std::size_t stack_pool::cool(size_class& mine, std::size_t most, std::size_t depth_noted_of_each) noexcept {
   std::array<stack_record*, most_cooled_at_once> some;
   std::array<iovec, most_cooled_at_once> spans;
   std::size_t count = 0;
+  std::size_t before = 0;
   {
     const std::lock_guard hold(mine.lock);
+    before = mine.cooled;
     for (const bool is_guarded : {false, true}) {
       for (stack_record* record; count < std::min(most, some.size()); some[count++] = record) {
         record = mine.pop_from(is_guarded, true);
@@ -91,12 +94,13 @@ std::size_t stack_pool::cool(size_class& mine, std::size_t most, std::size_t dep
       }
     }
     mine.cold += count;  // nobody has them, though they are in no list for a moment
+    mine.cooled += count;
   }
   for (std::size_t i = 0; i < count; ++i) {  // without the lock: system calls
     const stack_slab& slab = *stack_slab::of(some[i]);
     const std::size_t stack_bytes = class_bytes(slab.class_index);
     std::byte* low = slab.low_of(some[i]->index, stack_bytes);
-    if (i % depth_noted_of_each == 0) {
+    if ((before + i) % depth_noted_of_each == 0) {
       note_depth(mine.deepest, touched_bytes(low, stack_bytes, slab.page_bytes));
     }
     spans[i] = {low, stack_bytes};

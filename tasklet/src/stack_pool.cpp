@@ -186,7 +186,8 @@ void stack_pool::give_back(const stack& from) noexcept {
     }
   }
   constexpr std::size_t sampled = 16;  // looking costs as much as the rest together
-  cool(mine, std::max(most_warm / 16, std::size_t{1}), sampled);
+  // A few at once, for one system call; of few that stay warm no more than a quarter.
+  cool(mine, std::max({most_warm / 16, std::min(most_warm / 4, std::size_t{8}), std::size_t{1}}), sampled);
 }
 
 stack_slab* stack_pool::map_slab(std::size_t class_index) const {

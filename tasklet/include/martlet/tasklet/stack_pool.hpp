@@ -174,6 +174,7 @@ class stack_pool {
     std::size_t carved = 0;             // those of all its slabs
     std::size_t cold = 0;
     std::size_t surplus = 0;                 // what trim_some may still take
+    std::size_t cooled = 0;                  // how often a stack has lost its pages
     base::atomic<std::uint32_t> deepest{0};  // bytes ever touched of the stacks that have lost their pages since
   };
 
