@@ -60,6 +60,7 @@ PySendResult begin_await(operation_object* self, PyObject** result) {
 
 PySendResult send_operation(PyObject* object, PyObject*, PyObject** result) {
   operation_object* self = as_operation(object);
+  *result = nullptr;  // what comes with an error
   switch (self->now.load(base::relaxed)) {
     case stage::entered:
       if (current_tasklet() != self->waiter) {
