@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import zipfile
 
 import pytest
 
@@ -67,6 +68,35 @@ def test_a_module_runs(script, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(path.parent), prepend=":")
     out, err = run("-m", "program", "x")
     assert out == "0\n1\n2\n['x'] __main__ True\n", err
+
+
+def test_a_folder_runs(script):
+    script("import stackless\nvalue = stackless.getcurrent().is_main", "beside.py")
+    path = script("import beside, sys; print(beside.value, sys.argv, sys.path[0], __name__)", "__main__.py")
+    out, err = run(path.parent, "x")
+    assert out == f"True ['{path.parent}', 'x'] {path.parent} __main__\n", err
+
+
+def test_an_archive_runs(script, tmp_path):
+    archive = tmp_path / "program.pyz"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("__main__.py", OLD)
+    out, err = run(archive, "x")
+    assert out == "0\n1\n2\n['x'] __main__ True\n", err
+
+
+def test_a_folder_without_a_program_is_refused(tmp_path):
+    out, err = run(tmp_path, code=1)
+    assert "can't find '__main__' module in" in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "arguments, text",
+    [(["-c"], "Argument expected for the -c option"), (["-m"], "Argument expected for the -m option"), (["-O", "x.py"], "unknown option -O")],
+)
+def test_a_wrong_command_line_is_refused_in_a_sentence(arguments, text):
+    out, err = run(*arguments, code=2)
+    assert text in err and "Traceback" not in err
 
 
 def test_its_exit_status_is_the_programs(script):
