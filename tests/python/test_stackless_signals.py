@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 
+import pytest
 from alone import program
 
 
-def test_ctrl_c_wakes_a_main_that_waits_for_other_threads():
+@pytest.mark.parametrize("waits", ["ch.receive()", "stackless.run(1_000_000, threadblock=True)"])
+def test_ctrl_c_wakes_a_main_that_waits_for_other_threads(waits):
     out, err = program(
-        """
+        f"""
         import os, signal, threading, time
 
         def later():
@@ -23,8 +25,9 @@ def test_ctrl_c_wakes_a_main_that_waits_for_other_threads():
         there = threading.Thread(target=later)
         there.start()
         ch = stackless.channel()
+        stackless.tasklet(stackless.channel().receive)()
         try:
-            ch.receive()
+            {waits}
         except KeyboardInterrupt:
             print("interrupted", ch.balance)
         go.set()
@@ -32,32 +35,6 @@ def test_ctrl_c_wakes_a_main_that_waits_for_other_threads():
         """
     )
     assert out == "interrupted 0\n", err
-
-
-def test_ctrl_c_wakes_run_with_threadblock():
-    out, err = program(
-        """
-        import os, signal, threading, time
-
-        def later():
-            time.sleep(0.3)
-            os.kill(os.getpid(), signal.SIGINT)
-            go.wait(20)
-
-        go = threading.Event()
-        there = threading.Thread(target=later)
-        there.start()
-        ch = stackless.channel()
-        stackless.tasklet(ch.receive)()
-        try:
-            stackless.run(1_000_000, threadblock=True)
-        except KeyboardInterrupt:
-            print("interrupted")
-        go.set()
-        there.join()
-        """
-    )
-    assert out == "interrupted\n", err
 
 
 def test_ctrl_c_reaches_a_tasklet_that_computes():
