@@ -36,6 +36,7 @@ def run_often(item, nextitem):
 def _run(item, nextitem):
     """Returns the reports of the first time, or of one that failed, and by how much the total grew each time."""
     kept, more = None, []
+    ends = [definition._finalizers for several in item._fixtureinfo.name2fixturedefs.values() for definition in several]
     for left in reversed(range(to_fill_caches + rounds + 1)):  # the last one does not count: what several tests use ends with it
         before = total()
         item._initrequest()
@@ -44,7 +45,11 @@ def _run(item, nextitem):
         if not all(report.passed for report in reports):
             item.session._setupstate.teardown_exact(nextitem)  # this time was the last
             return reports, []
-        kept = kept or reports
+        if not kept:
+            kept, lengths = reports, [len(one) for one in ends]
+        elif left:
+            for one, length in zip(ends, lengths):
+                del one[length:]  # a fixture of the whole session remembers every use
         del reports
         grown = total() - before  # not inside of the call below, which has references of its own
         more.append(grown)

@@ -144,6 +144,7 @@ def test_limits_of_time_and_cancels():
                 martlet.yield_()
             b.close()
             assert waiting.join() == b""
+            a.close()
             async def wrong():
                 a2, b2 = socket.socketpair()
                 with a2, b2:
@@ -178,6 +179,8 @@ def test_plain_threads_do_what_they_always_did():
         except TimeoutError:
             print("late")
         assert select.select([a], [b], [], 0) == ([], [b], [])
+        a.close()
+        b.close()
         assert threading.current_thread() is threading.main_thread()
         """
     ) == "late\n"
@@ -267,7 +270,7 @@ def test_threads_of_tasklets_are_tasklets():
             failing = threading.Thread(target=fail)
             failing.start()
             failing.join()
-            assert seen[0].exc_type is LookupError and seen[0].thread is failing
+            assert seen[0].exc_type is LookupError and seen.pop().thread is failing
 
         martlet.run(main, workers=1)
         """
@@ -331,6 +334,8 @@ def test_a_unix_socket_whose_queue_is_full(tmp_path):
                 martlet.sleep(0.01)
                 listener.accept()[0].close()
                 connecting.join()
+                for one in [*waiting, one]:
+                    one.close()
                 print("connected")
 
         martlet.run(main, workers=1)

@@ -161,9 +161,10 @@ def test_context_variables_are_copied_at_the_spawn_and_follow(workers):
             assert await one == "mine alone"
         assert variable.get() == 19
 
-    variable.set("outside")
+    token = variable.set("outside")
     martlet.run(main, workers=workers)
     assert variable.get() == "outside"
+    variable.reset(token)
 
 
 def test_threads_spawn_into_the_run_that_is_under_way():

@@ -334,9 +334,16 @@ def test_the_functions_of_another_threads_current_tasklet_cannot_be_set():
 def test_a_tasklet_may_be_switched_to_inside_of_a_trace_function():
     log = []
 
+    def helper():
+        log.append("helper")
+
     def trace(frame, event, argument):
-        if frame.f_code.co_name == "task" and event == "call":
+        name = frame.f_code.co_name
+        if event == "call":
+            log.append(f"call of {name}")
+        if name == "task":
             stackless.tasklet(log.append)("from the trace function").run()
+            helper()  # which is not traced, as nothing is that a trace function calls
         return None
 
     def task():
@@ -345,4 +352,4 @@ def test_a_tasklet_may_be_switched_to_inside_of_a_trace_function():
     one = stackless.tasklet(task)()
     one.trace_function = trace
     stackless.run()
-    assert log == ["from the trace function", "task"]
+    assert log == ["call of task", "from the trace function", "helper", "task"]

@@ -119,6 +119,7 @@ void end_tasklet(thread& here, fiber& mine, bool has_failed) {
     if (prepare(here, one, next) == nullptr) {
       PyErr_WriteUnraisable(one.self());
     }
+    clean_state(here);  // again: the schedule callback's
   } while (!leave_chain(here, one, *next));  // from now on it cannot be taken away
   chosen = {};
   ++next->times_switched_to;

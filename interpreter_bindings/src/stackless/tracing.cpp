@@ -108,6 +108,7 @@ void leave_tracing(thread& here, tasklet& one) {
 void enter_tracing(thread& here, tasklet& one) {
   const std::unique_ptr<tracing> kept(std::exchange(one.traced, nullptr));
   unwatch(here);
+  here.state->tracing = kept->depth;  // before what follows, which looks at it: a trace function is not traced itself
   if (kept->trace != nullptr) {
     PyEval_SetTrace(kept->trace, kept->trace_object.get());
   } else if (kept->trace_object) {
@@ -118,7 +119,6 @@ void enter_tracing(thread& here, tasklet& one) {
   } else if (kept->profile_object) {
     set_in_sys("setprofile", kept->profile_object.get());
   }
-  here.state->tracing = kept->depth;
   watch(here);
 }
 
