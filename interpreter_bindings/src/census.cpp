@@ -23,11 +23,10 @@ PyObject* census(PyObject* module, PyObject*) {
   const std::size_t coroutines = state.coroutines.size();
   state.lock.unlock();
   const std::size_t lent = state.home->release_returned();
-  return Py_BuildValue("{s:n,s:n,s:n,s:n,s:n,s:n,s:n}", "runs", runs, "coroutines of tasklets", coroutines,
+  return Py_BuildValue("{s:n,s:n,s:n,s:n,s:n,s:n}", "runs", runs, "coroutines of tasklets", coroutines,
                        "buffers lent to other interpreters", lent, "callbacks of handles",
-                       state.callbacks.load(base::relaxed), "data stacks of functions",
-                       state.data_stacks.load(base::relaxed), "frames of tasklets", count_frames(),
-                       "stacks of functions", detail::stacks().counts().taken);
+                       state.callbacks.load(base::relaxed), "frames of tasklets", count_frames(), "stacks of functions",
+                       detail::stacks().counts().taken);
 }
 
 }  // namespace

@@ -3,12 +3,6 @@
 #include "run.hpp"
 
 namespace martlet::python {
-namespace {
-
-// How many data stacks a worker keeps for functions to come.
-constexpr std::size_t most_spares = 64;
-
-}  // namespace
 
 function_frame::function_frame(object function, object args, object context) noexcept
     : tasklet_frame(body::function, &function_frame::resume),
@@ -21,14 +15,14 @@ void function_frame::resume(void* frame) {
   auto& self = *static_cast<function_frame*>(static_cast<tasklet_frame*>(frame));
   detail::host& here = *self.record_.at();
   attachment& mine = self.run_->attach(here);
-  if (!self.is_started_ && !self.start(*self.run_, mine.state, mine.spares)) {
+  if (!self.is_started_ && !self.start(*self.run_, mine.state)) {
     end_tasklet(self, {}, take_error());
     return;
   }
   for (;;) {
     self.switch_to(mine.state, here);
     if (self.has_ended_) {
-      self.end(mine.spares);
+      self.end();
       return;
     }
     // The function has left its stack: from `publish` on it may be resumed. No Python between these two.
@@ -43,21 +37,17 @@ void function_frame::resume(void* frame) {
   }
 }
 
-bool function_frame::start(run& all, PyThreadState* thread, std::vector<data_stack>& spares) {
+bool function_frame::start(run& all, PyThreadState* thread) {
   try {
     memory_ = detail::stacks().take(function_stack_bytes);
   } catch (...) {
     raise_what_was_caught(all.state());
     return false;
   }
-  data_stack data;
-  has_spare_ = !spares.empty();
-  if (has_spare_) {
-    data = spares.back();
-    spares.pop_back();
-  }
-  state_.begin(thread, memory_, data, context_.release());
-  flow_.prepare(memory_, &function_frame::enter, this);
+  const data_stack data = data_stack::in(memory_);
+  const detail::stack_span c_stack{memory_.low, data.begin()};
+  state_.begin(thread, c_stack, data, context_.release());
+  flow_.prepare(c_stack, &function_frame::enter, this);
   record_.is_pinned_ = true;
   is_started_ = true;
   return true;
@@ -74,22 +64,10 @@ void function_frame::switch_to(PyThreadState* thread, detail::host& here) noexce
   workers.load(thread);
 }
 
-void function_frame::end(std::vector<data_stack>& spares) {
+void function_frame::end() {
   detail::stacks().give_back(memory_);
   const object context = object::take(state_.context);
   const object handled = object::take(state_.exc_state.exc_value);  // None, when it has handled an error
-  if (!state_.data.is_empty()) {
-    base::atomic<std::size_t>& count = run_->state().data_stacks;
-    if (!has_spare_) [[unlikely]] {
-      count.fetch_add(1, base::relaxed);  // CPython has made it
-    }
-    if (spares.size() < most_spares && state_.data.is_single()) {
-      spares.push_back(state_.data);
-    } else {
-      state_.data.free();
-      count.fetch_sub(1, base::relaxed);
-    }
-  }
   end_tasklet(*this, std::move(result_), std::move(error_));
 }
 

@@ -38,13 +38,12 @@ struct function_frame : tasklet_frame {
   object result_;
   object error_;
   bool is_started_ = false;
-  bool has_spare_ = false;  // it began with the data stack of another one
   bool has_ended_ = false;
 
  private:
-  bool start(run& all, PyThreadState* thread, std::vector<data_stack>& spares);
+  bool start(run& all, PyThreadState* thread);
   void switch_to(PyThreadState* thread, detail::host& here) noexcept;
-  void end(std::vector<data_stack>& spares);
+  void end();
 };
 
 }  // namespace martlet::python

@@ -41,8 +41,7 @@ struct module_state {
   base::spin_lock lock;
   std::vector<std::shared_ptr<run>> runs;          // under the lock: those under way, in the order in which they began
   std::unordered_set<const PyObject*> coroutines;  // under the lock: objects that are tasklets and have not ended
-  base::atomic<std::size_t> callbacks{0};          // of handles; for the census, as the next
-  base::atomic<std::size_t> data_stacks{0};        // that functions have left, in use again or spare
+  base::atomic<std::size_t> callbacks{0};          // of handles; for the census
   base::atomic<bool> may_block_loops{false};  // martlet.patch: threads with a running loop block as they always did
   base::atomic<bool> is_simulating{false};    // written under the lock: the only one under way is a simulation
 

@@ -46,14 +46,6 @@ void detach_fiber(detail::host& here) {
   detach(here);
 }
 
-void free_spares(module_state& state, std::vector<data_stack>& spares) noexcept {
-  for (data_stack& spare : spares) {
-    spare.free();
-  }
-  state.data_stacks.fetch_sub(spares.size(), base::relaxed);
-  spares.clear();
-}
-
 std::string text_of(PyObject* str) {
   const char* text = str == nullptr ? nullptr : PyUnicode_AsUTF8(str);
   return text == nullptr ? "?" : text;
@@ -156,7 +148,6 @@ void run::let_worker_go() noexcept {
     if (watch_ != nullptr) {
       watch_->remove(*mine);
     }
-    free_spares(state_, mine->spares);
     PyThreadState_Clear(mine->state);
     PyThreadState_DeleteCurrent();
     here.detach_ = nullptr;
@@ -288,7 +279,7 @@ void run::create_pool() {
   options.workers = static_cast<int>(workers_) - 1;
   options.lent_threads = 1;
   options.on_worker_start = [this] {
-    detail::current_host()->attachment_ = new attachment{.of = this, .state = nullptr, .spares = {}};
+    detail::current_host()->attachment_ = new attachment{.of = this, .state = nullptr};
   };
   options.on_worker_stop = [this] { let_worker_go(); };
   pool_ = std::make_shared<scheduler>(options);
@@ -342,7 +333,6 @@ void run::end_pool() {
   pool_.reset();
   watch_.reset();
   Py_END_ALLOW_THREADS;
-  free_spares(state_, lent_.spares);
 }
 
 // Around the time in which the calling thread runs tasklets.

@@ -6,25 +6,28 @@
 
 namespace martlet::python {
 
-/// Memory for the interpreter's frames: the first chunk of a stack, which CPython allocates 16 KiB at a time. A function
-/// tasklet that ends leaves it to the next one.
+/// Memory for the interpreter's frames, which CPython allocates 16 KiB at a time; the innermost part of it.
 struct data_stack {
   _PyStackChunk* chunk = nullptr;
   PyObject** top = nullptr;
   PyObject** limit = nullptr;
 
-  bool is_empty() const noexcept { return chunk == nullptr; }
-  bool is_single() const noexcept { return chunk->previous == nullptr; }
-
-  void free() noexcept {
-    PyObjectArenaAllocator arena;
-    PyObject_GetArenaAllocator(&arena);
-    while (chunk != nullptr) {
-      _PyStackChunk* previous = chunk->previous;
-      arena.free(arena.ctx, chunk, chunk->size);
-      chunk = previous;
-    }
+  /// Makes the first part in the top of a C stack. Frames grow up in it and the C stack, from below it, down: both begin in the same
+  /// page, so that a function that waits has one or two, and no system call makes or frees the part.
+  static data_stack in(const detail::stack_span& stack) noexcept {
+    // A page less the last so many bytes is what both sides of the boundary share at least.
+    constexpr std::size_t bytes = ((std::size_t{16} << 10) - 2600) & ~std::size_t{63};
+    auto* chunk = reinterpret_cast<_PyStackChunk*>(stack.top - bytes);
+    chunk->previous = nullptr;
+    chunk->size = bytes;
+    chunk->top = 0;
+    // CPython leaves the first word of a thread's first part free, so that no frame lies at its beginning: the end of such a
+    // frame would free the part.
+    return {chunk, &chunk->data[1], reinterpret_cast<PyObject**>(stack.top)};
   }
+
+  /// Returns   where the C stack below begins, of one that was made in it.
+  std::byte* begin() const noexcept { return reinterpret_cast<std::byte*>(chunk); }
 };
 
 /// The fields that all versions have. `exc_info` points into the thread state when nothing of a generator's is on top.

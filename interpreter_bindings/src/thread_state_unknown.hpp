@@ -13,9 +13,8 @@ inline constexpr std::size_t function_stack_bytes = std::size_t{1} << 20;
 
 /// Nothing is known of its memory for frames.
 struct data_stack {
-  bool is_empty() const noexcept { return true; }
-  bool is_single() const noexcept { return true; }
-  void free() noexcept {}
+  static data_stack in(const detail::stack_span&) noexcept { return {}; }
+  std::byte* begin() const noexcept { return nullptr; }
 };
 
 /// A version whose thread state has not been tried out: its function tasklets are refused, so nothing here is called.
