@@ -109,7 +109,12 @@ PyObject* await_for_asyncio(operation_object* self) {
   detail::thread_waiter nobody;
   if (whole.occupies_thread() || refuse_beside_simulation(self->state(), self->call) ||
       !whole.try_at_once(&nobody.record_)) {
-    return PyErr_Occurred() == nullptr ? call_bridge("wait_in_loop", reinterpret_cast<PyObject*>(self)) : nullptr;
+    PyObject* waiting =
+        PyErr_Occurred() == nullptr ? call_bridge("wait_in_loop", reinterpret_cast<PyObject*>(self)) : nullptr;
+    if (stage was = stage::fresh; waiting == nullptr) {
+      self->now.compare_exchange_strong(was, stage::over, base::relaxed);  // whoever is told why needs no warning
+    }
+    return waiting;
   }
   self->now.store(stage::over, base::relaxed);
   const object result = object::take(whole.finish());

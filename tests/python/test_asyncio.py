@@ -5,6 +5,7 @@ import select
 import subprocess
 import sys
 import threading
+import warnings
 
 import martlet
 import pytest
@@ -122,7 +123,10 @@ def test_without_a_run_there_is_nothing_to_wait_with():
         with pytest.raises(martlet.Misuse, match="nothing runs tasklets"):
             await martlet.channel().areceive()
 
-    asyncio.run(main())
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        asyncio.run(main())
+    assert not told
 
 
 def test_what_a_cancelled_task_was_given_is_not_lost():
