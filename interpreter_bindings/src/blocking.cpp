@@ -20,7 +20,8 @@ struct python_call {
 class blocking_wait final : public case_wait<detail::blocking_operation<python_call>> {
  public:
   blocking_wait(module_state& state, object function, object args, object keywords, object context) noexcept
-      : case_wait(state, python_call{this}),
+      : case_wait(python_call{this}),
+        state_(state),
         interpreter_(PyInterpreterState_Get()),
         function_(std::move(function)),
         args_(std::move(args)),
@@ -53,6 +54,7 @@ class blocking_wait final : public case_wait<detail::blocking_operation<python_c
     return 0;
   }
 
+  module_state& state() const noexcept override { return state_; }
   bool occupies_thread() const noexcept override { return true; }
   detail::select_case as_case() noexcept override { return {}; }  // who waits for it has to be known before it begins
 
@@ -88,6 +90,7 @@ class blocking_wait final : public case_wait<detail::blocking_operation<python_c
     keywords_ = {};
   }
 
+  module_state& state_;
   PyInterpreterState* const interpreter_;
   run* run_ = nullptr;
   detail::host* home_ = nullptr;

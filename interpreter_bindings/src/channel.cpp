@@ -37,8 +37,8 @@ bool load(const channel_object* to, PyObject* value, cargo& made) {
 namespace {
 
 // The reverse of `load`; null with an exception set when the value cannot be made here.
-PyObject* unload(module_state& state, cargo value) {
-  return value.is_parcel() ? unpack(state, value.take_parcel()) : value.take_object().release();
+PyObject* unload(const channel_object* from, cargo value) {
+  return value.is_parcel() ? unpack(*from->state, value.take_parcel()) : value.take_object().release();
 }
 
 // ---- sending
@@ -111,7 +111,7 @@ PyObject* receive(PyObject* self, PyTypeObject*, PyObject* const* given, Py_ssiz
   if (!read_receive(given, count, keywords, "receive", due)) {
     return nullptr;
   }
-  receive_wait receiving(as_channel(self), at_end::raise_closed);
+  receive_wait receiving(as_channel(self));
   return block_until(receiving, due, "channel.receive()", "await channel.areceive()");
 }
 
@@ -120,8 +120,7 @@ PyObject* areceive(PyObject* self, PyTypeObject*, PyObject* const* given, Py_ssi
   if (!read_receive(given, count, keywords, "areceive", due)) {
     return nullptr;
   }
-  return make_operation<receive_wait>(*as_channel(self)->state, due, "channel.areceive()", as_channel(self),
-                                      at_end::raise_closed);
+  return make_operation<receive_wait>(*as_channel(self)->state, due, "channel.areceive()", as_channel(self));
 }
 
 PyObject* try_receive(PyObject* self, PyTypeObject*, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
@@ -132,21 +131,37 @@ PyObject* try_receive(PyObject* self, PyTypeObject*, PyObject* const* given, Py_
   }
   cargo value;
   switch (as_channel(self)->values->try_receive(value)) {
-    case try_status::done: return unload(*as_channel(self)->state, std::move(value));
+    case try_status::done: return unload(as_channel(self), std::move(value));
     case try_status::would_wait: return Py_NewRef(parsed[0] == nullptr ? Py_None : parsed[0]);
     case try_status::closed: break;
   }
   return raise_closed(*as_channel(self)->state, closed_and_empty);
 }
 
+class next_wait final : public receive_wait {
+ public:
+  using receive_wait::receive_wait;
+
+ protected:
+  void raise_end() override {}
+};
+
+class anext_wait final : public receive_wait {
+ public:
+  using receive_wait::receive_wait;
+
+ protected:
+  void raise_end() override { PyErr_SetNone(PyExc_StopAsyncIteration); }
+};
+
 PyObject* next_value(PyObject* self) {
-  receive_wait receiving(as_channel(self), at_end::stop_iteration);
+  next_wait receiving(as_channel(self));
   return block(receiving, "'for' over a channel", "async for");
 }
 
 PyObject* next_awaitable(PyObject* self) {
-  return make_operation<receive_wait>(*as_channel(self)->state, base::never, "'async for' over a channel",
-                                      as_channel(self), at_end::stop_async_iteration);
+  return make_operation<anext_wait>(*as_channel(self)->state, base::never, "'async for' over a channel",
+                                    as_channel(self));
 }
 
 // ---- the rest
@@ -317,22 +332,19 @@ PyType_Spec spec = {
 PyObject* receive_wait::case_result() {
   std::optional<cargo> value = op_.result();
   if (value) [[likely]] {
-    return unload(state_, std::move(*value));
+    return unload(at(), std::move(*value));
   }
-  switch (at_end_) {
-    case at_end::raise_closed: return raise_closed(state_, closed_and_empty);
-    case at_end::stop_async_iteration: PyErr_SetNone(PyExc_StopAsyncIteration); break;
-    case at_end::stop_iteration: break;  // nothing raised means the end
-  }
+  raise_end();
   return nullptr;
 }
 
+void receive_wait::raise_end() { raise_closed(state(), closed_and_empty); }
+
 // It goes to the end of the queue. Where there is no room, a tasklet waits for some.
 void receive_wait::undo(PyObject* result) {
-  channel_object* from = as_channel(channel_.get());
   cargo value;
-  if (load(from, result, value) && from->values->try_send(value) == try_status::would_wait) {
-    const object both = object::take(PyTuple_Pack(2, channel_.get(), result));
+  if (load(at(), result, value) && at()->values->try_send(value) == try_status::would_wait) {
+    const object both = object::take(PyTuple_Pack(2, at(), result));
     const object sender = object::take(both ? call_bridge("send_later", both.get()) : nullptr);
   }
   PyErr_Clear();
@@ -340,7 +352,7 @@ void receive_wait::undo(PyObject* result) {
 
 PyObject* send_wait::case_result() {
   if (op_.channel == nullptr) {
-    return raise_closed(state_, closed_for_sending);
+    return raise_closed(state(), closed_for_sending);
   }
   Py_RETURN_NONE;
 }

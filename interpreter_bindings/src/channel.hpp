@@ -29,43 +29,29 @@ bool load(const channel_object* to, PyObject* value, cargo& made);
 /// Returns   null with an exception set.
 PyObject* make_isolated_channel(module_state& state, std::shared_ptr<channel<cargo>> values);
 
-/// What a receive gives when the channel is closed and empty.
-enum class at_end : unsigned char { raise_closed, stop_iteration, stop_async_iteration };
-
-class receive_wait final : public case_wait<detail::receive_operation<cargo>> {
+/// `channel.receive`.
+class receive_wait : public wait_at<channel_object, detail::receive_operation<cargo>> {
  public:
-  receive_wait(channel_object* from, at_end what) noexcept
-      : case_wait(*from->state, from->values->receive()),
-        channel_(object::share(reinterpret_cast<PyObject*>(from))),
-        at_end_(what) {}
+  explicit receive_wait(channel_object* from) noexcept : wait_at(from, from->values->receive()) {}
 
   PyObject* case_result() override;
   void undo(PyObject* result) override;
-  int traverse(visitproc visit, void* arg) const override {
-    Py_VISIT(channel_.get());
-    return 0;
-  }
 
- private:
-  object channel_;
-  at_end at_end_;
+ protected:
+  /// Raises what it gives when the channel is closed and empty; nothing raised means the end of an iteration.
+  virtual void raise_end();
 };
 
-class send_wait final : public case_wait<detail::send_operation<cargo>> {
+/// `channel.send`.
+class send_wait final : public wait_at<channel_object, detail::send_operation<cargo>> {
  public:
-  send_wait(channel_object* to, cargo value) noexcept
-      : case_wait(*to->state, to->values->send(std::move(value))),
-        channel_(object::share(reinterpret_cast<PyObject*>(to))) {}
+  send_wait(channel_object* to, cargo value) noexcept : wait_at(to, to->values->send(std::move(value))) {}
 
   PyObject* case_result() override;
   int traverse(visitproc visit, void* arg) const override {
-    Py_VISIT(channel_.get());
     Py_VISIT(const_cast<detail::send_operation<cargo>&>(op_).value().get());
-    return 0;
+    return wait_at::traverse(visit, arg);
   }
-
- private:
-  object channel_;
 };
 
 }  // namespace martlet::python

@@ -34,11 +34,11 @@ bool is_future(PyObject* what) {
 void coroutine_frame::resume(void* frame) {
   auto& self = *static_cast<coroutine_frame*>(static_cast<tasklet_frame*>(frame));
   detail::host& here = *self.record_.at();
-  self.run_->attach(here);
+  attachment& worker = self.run_->attach(here);
   self.record_.is_pinned_ = self.stays_;
   PyTypeObject* const operations = self.run_->state().operation_type;
   PyObject* result = nullptr;
-  PySendResult sent = self.send(&result);
+  PySendResult sent = self.send(worker, &result);
   for (;;) {
     if (sent == PYGEN_NEXT) {
       object yielded = object::take(result);
@@ -50,7 +50,7 @@ void coroutine_frame::resume(void* frame) {
         if (enter_wait(op, self, here)) {
           return;
         }
-        sent = self.send(&result);
+        sent = self.send(worker, &result);
       } else if (yielded.get() == Py_None) {
         yielded = {};
         detail::ready(&self.record_, &here, detail::turn::last);  // a bare yield
@@ -59,9 +59,9 @@ void coroutine_frame::resume(void* frame) {
         if (self.enter_future(std::move(yielded))) {
           return;
         }
-        sent = PyErr_Occurred() == nullptr ? self.send(&result) : self.throw_in(take_error(), &result);
+        sent = PyErr_Occurred() == nullptr ? self.send(worker, &result) : self.throw_in(worker, take_error(), &result);
       } else {
-        sent = self.refuse(std::move(yielded), &result);
+        sent = self.refuse(worker, std::move(yielded), &result);
       }
       continue;
     }
@@ -125,7 +125,7 @@ bool coroutine_frame::enter_future(object future) {
   return false;
 }
 
-PySendResult coroutine_frame::send(PyObject** result) {
+PySendResult coroutine_frame::send(attachment& worker, PyObject** result) {
   if (future_) [[unlikely]] {
     const object future = std::move(future_);
     const object waited = std::move(operation_);
@@ -135,46 +135,67 @@ PySendResult coroutine_frame::send(PyObject** result) {
       if (const object answer = object::take(call_bridge("cancel_future", future.get())); !answer) {
         PyErr_WriteUnraisable(future.get());
       }
-      return throw_in(std::move(error), result);
+      return throw_in(worker, std::move(error), result);
     }
   }
-  return go_on(result);
+  return go_on(worker, result);
 }
 
-PySendResult coroutine_frame::go_on(PyObject** result) {
+PySendResult coroutine_frame::go_on(attachment& worker, PyObject** result) {
   *result = nullptr;
   operation_ = {};  // the wait is over; the await itself holds it for as long as it needs it
-  if (PyContext_Enter(context_.get()) < 0) {
+  if (!enter_context(worker)) {
     return PYGEN_ERROR;
   }
   const PySendResult sent = PyIter_Send(coroutine_.get(), Py_None, result);
   if (sent != PYGEN_ERROR) [[likely]] {
-    PyContext_Exit(context_.get());
+    leave_context(worker);
   } else {
     const error_set_aside raised;
-    PyContext_Exit(context_.get());
+    leave_context(worker);
   }
   return sent;
 }
 
+// One without variables borrows its worker's empty context: most never set any, and a context takes as much memory as half a frame.
+bool coroutine_frame::enter_context(attachment& worker) {
+  if (!context_ && !worker.blank) {
+    worker.blank = object::take(PyContext_New());
+  }
+  PyObject* entered = context_ ? context_.get() : worker.blank.get();
+  return entered != nullptr && PyContext_Enter(entered) == 0;
+}
+
+// What it has borrowed is its own, when it has set variables.
+void coroutine_frame::leave_context(attachment& worker) {
+  if (context_) {
+    PyContext_Exit(context_.get());
+    return;
+  }
+  PyContext_Exit(worker.blank.get());
+  if (PyContext_Type.tp_as_mapping->mp_length(worker.blank.get()) != 0) {  // PyObject_Size in a third of the time
+    context_.swap(worker.blank);
+  }
+}
+
 // It awaits something of somebody else's, which nobody here can wait for.
-PySendResult coroutine_frame::refuse(object found, PyObject** result) {
+PySendResult coroutine_frame::refuse(attachment& worker, object found, PyObject** result) {
   PyErr_Format(
       run_->state().misuse,
       "a coroutine tasklet awaited an object of type %s, which needs an event loop of its own: await martlet's "
       "operations and handles, and futures of asyncio's",
       Py_TYPE(found.get())->tp_name);
-  return throw_in(take_error(), result);
+  return throw_in(worker, take_error(), result);
 }
 
-PySendResult coroutine_frame::throw_in(object error, PyObject** result) {
+PySendResult coroutine_frame::throw_in(attachment& worker, object error, PyObject** result) {
   *result = nullptr;
-  if (PyContext_Enter(context_.get()) < 0) {
+  if (!enter_context(worker)) {
     return PYGEN_ERROR;
   }
   const PySendResult sent = throw_into(coroutine_.get(), error.get(), result);
   const error_set_aside raised;
-  PyContext_Exit(context_.get());
+  leave_context(worker);
   return sent;
 }
 

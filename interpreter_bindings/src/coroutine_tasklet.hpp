@@ -4,6 +4,8 @@
 
 namespace martlet::python {
 
+struct attachment;
+
 /// A coroutine (`async def`) as a tasklet. Any worker may resume it: it is an object like any other, and `PyIter_Send`
 /// runs it on whichever thread has it.
 struct coroutine_frame : tasklet_frame {
@@ -24,7 +26,7 @@ struct coroutine_frame : tasklet_frame {
   static void resume(void* frame);
 
   object coroutine_;
-  object context_;
+  object context_;    // of its variables; null until it has any
   object operation_;  // what it is suspended in
   module_state* claimed_in_ = nullptr;
   object future_;  // of asyncio's, for which `operation_` waits on its behalf
@@ -32,10 +34,12 @@ struct coroutine_frame : tasklet_frame {
  private:
   void forget() noexcept;
   bool enter_future(object future);
-  PySendResult send(PyObject** result);
-  PySendResult go_on(PyObject** result);
-  PySendResult throw_in(object error, PyObject** result);
-  PySendResult refuse(object found, PyObject** result);
+  PySendResult send(attachment& worker, PyObject** result);
+  PySendResult go_on(attachment& worker, PyObject** result);
+  PySendResult throw_in(attachment& worker, object error, PyObject** result);
+  PySendResult refuse(attachment& worker, object found, PyObject** result);
+  bool enter_context(attachment& worker);
+  void leave_context(attachment& worker);
 };
 
 }  // namespace martlet::python

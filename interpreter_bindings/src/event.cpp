@@ -17,20 +17,12 @@ struct event_object {
 
 event_object* as_event(PyObject* self) noexcept { return reinterpret_cast<event_object*>(self); }
 
-class event_wait final : public case_wait<detail::event_wait> {
+class event_wait final : public wait_at<event_object, detail::event_wait> {
  public:
-  explicit event_wait(event_object* of)
-      : case_wait(*of->state, of->bit->wait()), event_(object::share(reinterpret_cast<PyObject*>(of))) {}
+  explicit event_wait(event_object* of) : wait_at(of, of->bit->wait()) {}
 
   PyObject* case_result() override { Py_RETURN_TRUE; }
   PyObject* late() override { Py_RETURN_FALSE; }
-  int traverse(visitproc visit, void* arg) const override {
-    Py_VISIT(event_.get());
-    return 0;
-  }
-
- private:
-  object event_;
 };
 
 bool read_wait(PyObject* const* given, Py_ssize_t count, PyObject* keywords, const char* call, base::instant& due) {

@@ -77,7 +77,7 @@ class family {
 /// Waits for a family's last child, whatever happens: being cancelled does not end it.
 class family_wait : public wait {
  public:
-  family_wait(module_state& state, family& of) noexcept : wait(state), family_(of) {}
+  explicit family_wait(family& of) noexcept : family_(of) {}
 
   bool try_at_once(detail::tasklet* who) override { return is_over(who); }
   bool prepare(detail::tasklet* who) override;

@@ -27,7 +27,7 @@ const char* name_of_status(status now) noexcept {
 
 bool refuse_own_join(handle_object* self) {
   if (current_tasklet() == self->frame) {
-    PyErr_SetString(self->state->misuse, "join(): a tasklet cannot wait for its own end");
+    PyErr_SetString(self->state().misuse, "join(): a tasklet cannot wait for its own end");
     return true;
   }
   return false;
@@ -54,7 +54,7 @@ PyObject* ajoin(PyObject* object, PyTypeObject*, PyObject* const* given, Py_ssiz
   if (!read_join(given, count, keywords, "ajoin", due) || refuse_own_join(self)) {
     return nullptr;
   }
-  return make_operation<join_wait>(*self->state, due, "handle.ajoin()", self);
+  return make_operation<join_wait>(self->state(), due, "handle.ajoin()", self);
 }
 
 PyObject* await_handle(PyObject* object) {
@@ -66,7 +66,7 @@ PyObject* await_handle(PyObject* object) {
       default: break;
     }
   }
-  return refuse_own_join(self) ? nullptr : make_operation<join_wait>(*self->state, base::never, "await handle", self);
+  return refuse_own_join(self) ? nullptr : make_operation<join_wait>(self->state(), base::never, "await handle", self);
 }
 
 bool has_ended(handle_object* self) noexcept {
@@ -79,7 +79,7 @@ PyObject* is_done(PyObject* object, PyObject*) { return PyBool_FromLong(has_ende
 PyObject* result(PyObject* object, PyObject*) {
   handle_object* self = as_handle(object);
   if (!has_ended(self)) {
-    PyErr_SetString(self->state->misuse, "result(): the tasklet has not ended; join it to wait for its end");
+    PyErr_SetString(self->state().misuse, "result(): the tasklet has not ended; join it to wait for its end");
     return nullptr;
   }
   return outcome_of(self);
@@ -98,7 +98,7 @@ PyObject* add_done_callback(PyObject* object, PyObject* function) {
     PyErr_Format(PyExc_TypeError, "add_done_callback() needs a function to call; found %s", Py_TYPE(function)->tp_name);
     return nullptr;
   }
-  if (refuse_beside_simulation(*self->state, "handle.add_done_callback()")) {
+  if (refuse_beside_simulation(self->state(), "handle.add_done_callback()")) {
     return nullptr;
   }
   auto* mine = new (std::nothrow) end_callback{.next = nullptr, .function = python::object::share(function)};
@@ -114,7 +114,7 @@ PyObject* add_done_callback(PyObject* object, PyObject* function) {
       last = &(*last)->next;
     }
     *last = mine;
-    self->state->callbacks.fetch_add(1, base::relaxed);
+    self->state().callbacks.fetch_add(1, base::relaxed);
   }
   record.lock_.unlock();
   if (is_late) {
@@ -125,7 +125,7 @@ PyObject* add_done_callback(PyObject* object, PyObject* function) {
 }
 
 PyObject* cancel(PyObject* object, PyObject*) {
-  if (refuse_beside_simulation(*as_handle(object)->state, "handle.cancel()")) {
+  if (refuse_beside_simulation(as_handle(object)->state(), "handle.cancel()")) {
     return nullptr;
   }
   ask_to_stop(*as_handle(object)->frame);
@@ -160,13 +160,13 @@ void free_callbacks(module_state& state, end_callback* first) noexcept {
 // Nobody can join it any more; has anybody seen its error?
 void finalize(PyObject* object) {
   handle_object* self = as_handle(object);
-  if (self->error == nullptr || self->is_told) {
+  if (!self->has_failed || self->is_told) {
     return;
   }
   self->is_told = true;
   if (self->is_explored) {
-    if (const std::shared_ptr<run> all = self->state->current_run(); all != nullptr) {
-      all->add_unjoined(self->error);
+    if (const std::shared_ptr<run> all = self->state().current_run(); all != nullptr) {
+      all->add_unjoined(self->outcome);
     }
     return;
   }
@@ -179,7 +179,7 @@ void finalize(PyObject* object) {
                                : PyUnicode_FromFormat("martlet tasklet %R, spawned at %U, which nobody joined",
                                                       name.get(), place.get()));
   PyErr_Clear();
-  raise_again(python::object::share(self->error));
+  raise_again(python::object::share(self->outcome));
   PyErr_WriteUnraisable(where.get());
 }
 
@@ -188,8 +188,7 @@ int traverse(PyObject* object, visitproc visit, void* arg) {
   handle_object* self = as_handle(object);
   Py_VISIT(self->named_by);
   Py_VISIT(self->owner);
-  Py_VISIT(self->result);
-  Py_VISIT(self->error);
+  Py_VISIT(self->outcome);
   Py_VISIT(self->traceback);
   if (self->frame != nullptr) {
     Py_VISIT(self->frame->locals_);
@@ -202,8 +201,7 @@ int traverse(PyObject* object, visitproc visit, void* arg) {
 
 int clear(PyObject* object) {
   handle_object* self = as_handle(object);
-  Py_CLEAR(self->result);
-  Py_CLEAR(self->error);
+  Py_CLEAR(self->outcome);
   Py_CLEAR(self->traceback);
   Py_CLEAR(self->named_by);
   Py_CLEAR(self->owner);
@@ -221,7 +219,9 @@ void free_handle(PyObject* object) {
     PyObject_ClearWeakRefs(object);
   }
   if (tasklet_frame* frame = std::exchange(self->frame, nullptr); frame != nullptr) {
-    free_callbacks(*self->state, std::exchange(frame->callbacks_, nullptr));  // of one that never ran
+    if (frame->callbacks_ != nullptr) {  // of one that never ran
+      free_callbacks(self->state(), std::exchange(frame->callbacks_, nullptr));
+    }
     if (frame->body_ == body::coroutine) {
       free_frame(static_cast<coroutine_frame*>(frame));
     } else {
@@ -230,8 +230,7 @@ void free_handle(PyObject* object) {
   }
   Py_CLEAR(self->named_by);
   Py_CLEAR(self->code);
-  Py_CLEAR(self->result);
-  Py_CLEAR(self->error);
+  Py_CLEAR(self->outcome);
   Py_CLEAR(self->traceback);
   Py_CLEAR(self->owner);
   type->tp_free(object);
@@ -303,17 +302,17 @@ PyType_Spec spec = {
 
 }  // namespace
 
-PyObject* join_wait::case_result() { return outcome_of(reinterpret_cast<handle_object*>(child_.get())); }
+PyObject* join_wait::case_result() { return outcome_of(at()); }
 
 PyObject* outcome_of(handle_object* child) {
-  if (child->error == nullptr) {
-    return Py_NewRef(child->result != nullptr ? child->result : Py_None);  // null once a collector has cleared it
+  if (!child->has_failed || child->outcome == nullptr) {  // a collector may have cleared it
+    return Py_NewRef(child->outcome != nullptr ? child->outcome : Py_None);
   }
   child->is_told = true;
   if (child->traceback != nullptr) {
-    PyException_SetTraceback(child->error, child->traceback);  // without what earlier joins have added
+    PyException_SetTraceback(child->outcome, child->traceback);  // without what earlier joins have added
   }
-  raise_again(object::share(child->error));
+  raise_again(object::share(child->outcome));
   return nullptr;
 }
 
@@ -322,7 +321,6 @@ handle_object* make_handle(module_state& state, tasklet_frame& frame, PyObject* 
   if (self == nullptr) {
     return nullptr;
   }
-  self->state = &state;
   self->frame = &frame;
   self->named_by = Py_NewRef(name != nullptr ? name : function);
   // The frame's object is made once per activation, however many tasklets it spawns; lines are counted when asked for.
@@ -360,7 +358,7 @@ void ask_to_stop(tasklet_frame& who) noexcept { detail::request_cancel(&who.reco
 
 void end_tasklet(tasklet_frame& who, object result, object error) {
   handle_object* self = who.self_;
-  module_state& state = *self->state;
+  module_state& state = self->state();
   detail::host& here = *who.record_.at();
   run& all = *who.run_;
   if (who.record_.has_extras_) {
@@ -369,18 +367,20 @@ void end_tasklet(tasklet_frame& who, object result, object error) {
   const bool has_failed = static_cast<bool>(error);
   if (has_failed) {
     self->traceback = PyException_GetTraceback(error.get());
-    self->error = error.release();
-    if (PyErr_GivenExceptionMatches(self->error, state.cancelled)) {
+    self->outcome = error.release();
+    self->has_failed = true;
+    if (PyErr_GivenExceptionMatches(self->outcome, state.cancelled)) {
       self->is_told = true;  // it was asked to stop, and did
-    } else if (PyErr_GivenExceptionMatches(self->error, PyExc_KeyboardInterrupt) ||
-               PyErr_GivenExceptionMatches(self->error, PyExc_SystemExit)) {
+    } else if (PyErr_GivenExceptionMatches(self->outcome, PyExc_KeyboardInterrupt) ||
+               PyErr_GivenExceptionMatches(self->outcome, PyExc_SystemExit)) {
       self->is_told = true;
-      all.stop_because(self->error);
+      all.stop_because(self->outcome);
     } else if (self->owner != nullptr) {
-      self->is_told = child_of_scope_failed(self->owner, who, self->error);
+      self->is_told = child_of_scope_failed(self->owner, who, self->outcome);
     }
+  } else {
+    self->outcome = result.release();
   }
-  self->result = result.release();
   if (all.main() == &who) {
     all.stop_all();
   }

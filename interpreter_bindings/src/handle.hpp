@@ -7,18 +7,19 @@ namespace martlet::python {
 
 /// `martlet.handle`: what a spawn gives back, and what `current()` tells.
 struct handle_object {
-  PyObject_HEAD module_state* state;
-  tasklet_frame* frame;
+  PyObject_HEAD tasklet_frame* frame;
   PyObject* named_by;  // a str, which is its name, or the callable whose name it has
   PyObject* code;      // where it was spawned: a code object and an instruction; null: in C++, which its record knows
   int instruction;
-  bool is_told;      // somebody has seen the error, or will: no report when it is dropped
-  bool is_explored;  // its run is one of many, which wants to know of the error and is not worth a report
-  PyObject* owner;   // the scope that it belongs to; keeps the family alive
-  PyObject* result;  // once it has ended
-  PyObject* error;
+  bool has_failed;
+  bool is_told;         // somebody has seen the error, or will: no report when it is dropped
+  bool is_explored;     // its run is one of many, which wants to know of the error and is not worth a report
+  PyObject* owner;      // the scope that it belongs to; keeps the family alive
+  PyObject* outcome;    // once it has ended: what it returned or raised
   PyObject* traceback;  // of the error when it ended: each join raises it from there
   PyObject* weak_references;
+
+  module_state& state() noexcept { return state_of(Py_TYPE(&ob_base)); }
 };
 
 /// Waits for the end of a tasklet. Any number may wait for the same one.
@@ -43,19 +44,11 @@ class end_operation final : public detail::case_operation<end_operation> {
 PyObject* outcome_of(handle_object* ended);
 
 /// `handle.join`: the end, and then what the tasklet returned or raised.
-class join_wait final : public case_wait<end_operation> {
+class join_wait final : public wait_at<handle_object, end_operation> {
  public:
-  explicit join_wait(handle_object* child) noexcept
-      : case_wait(*child->state, *child->frame), child_(object::share(reinterpret_cast<PyObject*>(child))) {}
+  explicit join_wait(handle_object* child) noexcept : wait_at(child, *child->frame) {}
 
   PyObject* case_result() override;
-  int traverse(visitproc visit, void* arg) const override {
-    Py_VISIT(child_.get());
-    return 0;
-  }
-
- private:
-  object child_;
 };
 
 /// Makes the handle of a frame that is about to be entered, with the place of the spawn.

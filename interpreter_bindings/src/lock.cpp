@@ -22,26 +22,26 @@ class reentrant_acquire_wait final : public acquire_wait {
   explicit reentrant_acquire_wait(units_object* from, std::size_t depth = 1) : acquire_wait(from), depth_(depth) {}
 
   bool try_at_once(detail::tasklet* who) override {
-    is_again_ = is_mine(from());
+    is_again_ = is_mine(at());
     return is_again_ || acquire_wait::try_at_once(who);
   }
   PyObject* finish() override {
     if (!is_again_) {
       return acquire_wait::finish();
     }
-    ++from()->depth;
+    ++at()->depth;
     Py_RETURN_TRUE;
   }
   PyObject* case_result() override {
     PyObject* result = acquire_wait::case_result();
-    become_owner(from(), depth_);
+    become_owner(at(), depth_);
     return result;
   }
   bool belongs_to_tasklet() const noexcept override { return true; }
   void undo(PyObject* result) override {
-    if (result == Py_True && (from()->depth -= is_again_ ? 1 : depth_) == 0) {
-      from()->owner.store(nullptr, base::relaxed);
-      from()->units->release();
+    if (result == Py_True && (at()->depth -= is_again_ ? 1 : depth_) == 0) {
+      at()->owner.store(nullptr, base::relaxed);
+      at()->units->release();
     }
   }
 

@@ -7,7 +7,7 @@ namespace {
 
 class sleep_wait final : public wait {
  public:
-  sleep_wait(module_state& state, base::instant due) noexcept : wait(state), due_(due), op_(due) {}
+  sleep_wait(module_state& state, base::instant due) noexcept : state_(state), due_(due), op_(due) {}
 
   bool try_at_once(detail::tasklet* who) override {
     is_cancelled_ = who->root()->is_cancelled();
@@ -31,8 +31,10 @@ class sleep_wait final : public wait {
   }
   detail::select_case as_case() noexcept override { return detail::select_case::of(op_); }
   PyObject* case_result() override { Py_RETURN_NONE; }
+  module_state& state() const noexcept override { return state_; }
 
  private:
+  module_state& state_;
   base::instant due_;
   detail::sleep_operation op_;
   bool is_cancelled_ = false;
@@ -41,7 +43,7 @@ class sleep_wait final : public wait {
 
 class yield_wait final : public wait {
  public:
-  explicit yield_wait(module_state& state) noexcept : wait(state) {}
+  explicit yield_wait(module_state& state) noexcept : state_(state) {}
 
   bool try_at_once(detail::tasklet* who) override {
     is_cancelled_ = who->root()->is_cancelled();
@@ -62,8 +64,10 @@ class yield_wait final : public wait {
     Py_RETURN_NONE;
   }
   PyObject* case_result() override { return finish(); }
+  module_state& state() const noexcept override { return state_; }
 
  private:
+  module_state& state_;
   detail::tasklet* who_ = nullptr;
   bool is_cancelled_ = false;
 };

@@ -41,10 +41,9 @@ class readiness_operation final : public detail::case_operation<readiness_operat
   detail::toward where_;
 };
 
-class readiness_wait final : public case_wait<readiness_operation> {
+class readiness_wait final : public wait_at<readiness_object, readiness_operation> {
  public:
-  readiness_wait(readiness_object* of, detail::toward where) noexcept
-      : case_wait(*of->state, of->at, where), of_(object::share(reinterpret_cast<PyObject*>(of))) {}
+  readiness_wait(readiness_object* of, detail::toward where) noexcept : wait_at(of, of->at, where) {}
 
   PyObject* case_result() override {
     try {
@@ -53,14 +52,11 @@ class readiness_wait final : public case_wait<readiness_operation> {
       errno = EBADF;  // as whoever uses a closed one is told
       return PyErr_SetFromErrno(PyExc_OSError);
     } catch (...) {
-      return raise_what_was_caught(state_);
+      return raise_what_was_caught(state());
     }
     Py_RETURN_TRUE;
   }
   PyObject* late() override { Py_RETURN_FALSE; }
-
- private:
-  object of_;
 };
 
 bool read_wait(PyObject* const* given, Py_ssize_t count, PyObject* keywords, const char* call, detail::toward& where,

@@ -148,6 +148,7 @@ void run::let_worker_go() noexcept {
     if (watch_ != nullptr) {
       watch_->remove(*mine);
     }
+    mine->blank = {};
     PyThreadState_Clear(mine->state);
     PyThreadState_DeleteCurrent();
     here.detach_ = nullptr;
@@ -279,7 +280,7 @@ void run::create_pool() {
   options.workers = static_cast<int>(workers_) - 1;
   options.lent_threads = 1;
   options.on_worker_start = [this] {
-    detail::current_host()->attachment_ = new attachment{.of = this, .state = nullptr};
+    detail::current_host()->attachment_ = new attachment{.of = this, .state = nullptr, .blank = {}};
   };
   options.on_worker_stop = [this] { let_worker_go(); };
   pool_ = std::make_shared<scheduler>(options);
@@ -333,6 +334,7 @@ void run::end_pool() {
   pool_.reset();
   watch_.reset();
   Py_END_ALLOW_THREADS;
+  lent_.blank = {};
 }
 
 // Around the time in which the calling thread runs tasklets.
@@ -451,11 +453,11 @@ PyObject* run::result_of_main() {
   if (raise_reason()) {
     return nullptr;
   }
-  if (main->error != nullptr) {
-    raise_again(object::share(main->error));
+  if (main->has_failed) {
+    raise_again(object::share(main->outcome));
     return nullptr;
   }
-  return Py_NewRef(main->result);
+  return Py_NewRef(main->outcome);
 }
 
 bool may_run_here(module_state& state, const char* call) {

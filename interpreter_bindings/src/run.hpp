@@ -21,6 +21,7 @@ namespace martlet::python {
 struct attachment {
   run* of = nullptr;
   PyThreadState* state = nullptr;         // made when it is attached for the first time
+  object blank;                           // a context without variables, for the coroutines that have none
   base::atomic<bool> is_attached{false};  // for the watch
 };
 
@@ -164,7 +165,7 @@ class run : public std::enable_shared_from_this<run> {
   tasklet_frame* main_ = nullptr;
   object main_handle_;
   const std::thread::id lent_thread_ = std::this_thread::get_id();
-  attachment lent_{.of = this, .state = nullptr};
+  attachment lent_{.of = this, .state = nullptr, .blank = {}};
   bool is_lent_inside_ = false;  // that thread's own
   bool is_guest_ = false;
   base::atomic<std::size_t> live_{1};  // tasklets that have not ended, the main one included from the beginning

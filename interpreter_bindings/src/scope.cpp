@@ -37,7 +37,7 @@ void stop_children(scope_object* self) { self->children->stop_all(nullptr); }
 class exit_wait final : public family_wait {
  public:
   exit_wait(scope_object* of, PyObject* error)
-      : family_wait(*of->state, *of->children),
+      : family_wait(*of->children),
         scope_(object::share(reinterpret_cast<PyObject*>(of))),
         error_(object::share(error == Py_None ? nullptr : error)) {}
 
@@ -56,6 +56,7 @@ class exit_wait final : public family_wait {
   }
 
   PyObject* finish() override;
+  module_state& state() const noexcept override { return *scope()->state; }
 
   int traverse(visitproc visit, void* arg) const override {
     Py_VISIT(scope_.get());
@@ -106,12 +107,12 @@ PyObject* exit_wait::finish() {
   if (errors.empty()) {
     const tasklet_frame* body = body_of(self);
     if (!error_ && body != nullptr && body->record_.is_cancelled()) {
-      return raise_cancelled(state_);  // as every wait
+      return raise_cancelled(state());  // as every wait
     }
     Py_RETURN_FALSE;  // the body's own exception, if any, goes on
   }
   // A body that was asked to stop says no more than the errors do; if somebody else asked, its next wait says so again.
-  if (error_ && PyErr_GivenExceptionMatches(error_.get(), state_.cancelled) == 0) {
+  if (error_ && PyErr_GivenExceptionMatches(error_.get(), state().cancelled) == 0) {
     if (PyErr_GivenExceptionMatches(error_.get(), PyExc_Exception) == 0) {
       Py_RETURN_FALSE;
     }
@@ -126,7 +127,7 @@ PyObject* exit_wait::raise_group(std::vector<object> errors) {
     return nullptr;
   }
   const object group =
-      object::take(PyObject_CallFunction(state_.exception_group, "sO", "tasklets of a scope failed", list.get()));
+      object::take(PyObject_CallFunction(state().exception_group, "sO", "tasklets of a scope failed", list.get()));
   if (group) {
     PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(group.get())), group.get());
   }
@@ -183,7 +184,7 @@ PyObject* exit_blocking(PyObject* object, PyObject* const* given, Py_ssize_t cou
 // Is over at once and gives the scope.
 class enter_wait final : public wait {
  public:
-  explicit enter_wait(scope_object* of) : wait(*of->state), scope_(object::share(reinterpret_cast<PyObject*>(of))) {}
+  explicit enter_wait(scope_object* of) : scope_(object::share(reinterpret_cast<PyObject*>(of))) {}
 
   bool try_at_once(detail::tasklet*) override { return true; }
   bool prepare(detail::tasklet*) override { return false; }
@@ -192,6 +193,7 @@ class enter_wait final : public wait {
     return enter(as_scope(scope_.get()), current_tasklet()) ? scope_.new_reference() : nullptr;
   }
   PyObject* case_result() override { return finish(); }
+  module_state& state() const noexcept override { return *as_scope(scope_.get())->state; }
   int traverse(visitproc visit, void* arg) const override {
     Py_VISIT(scope_.get());
     return 0;

@@ -26,13 +26,14 @@ struct choice_parts {
 class choice_wait final : public wait {
  public:
   choice_wait(module_state& state, std::unique_ptr<choice_parts> parts) noexcept
-      : wait(state), parts_(std::move(parts)) {}
+      : state_(state), parts_(std::move(parts)) {}
 
   bool try_at_once(detail::tasklet* who) override;
   bool prepare(detail::tasklet* who) override;
   bool publish() noexcept override { return parts_->select->publish(); }
   PyObject* finish() override;
   PyObject* case_result() override { return finish(); }
+  module_state& state() const noexcept override { return state_; }
   bool yields_first() const noexcept override { return has(&wait::yields_first); }
   bool occupies_thread() const noexcept override { return has(&wait::occupies_thread); }
   void undo(PyObject* result) override { parts_->at(done_).undo(PyStructSequence_GetItem(result, 1)); }
@@ -56,6 +57,7 @@ class choice_wait final : public wait {
   }
   PyObject* result_of(std::size_t index, PyObject* value);
 
+  module_state& state_;
   std::unique_ptr<choice_parts> parts_;
   std::size_t done_ = none;
 };
@@ -133,7 +135,7 @@ object operation_of(module_state& state, PyObject* given) {
   }
   if (PyObject_TypeCheck(given, state.channel_type)) {
     return object::take(make_operation<receive_wait>(state, base::never, "a case of a select",
-                                                     reinterpret_cast<channel_object*>(given), at_end::raise_closed));
+                                                     reinterpret_cast<channel_object*>(given)));
   }
   if (Py_IS_TYPE(given, state.handle_type)) {
     return object::take(make_operation<join_wait>(state, base::never, "a case of a select",

@@ -51,6 +51,18 @@ bool has_begun(PyObject* coroutine) {
   return frame.get() == Py_None || running.get() == Py_True || suspended.get() == Py_True;
 }
 
+// Copies the caller's context variables for a tasklet. Without any there is no copy: a context is made when the tasklet sets one.
+//
+// Returns   false with an exception set.
+bool copy_context(object& copy) {
+  copy = object::take(PyContext_CopyCurrent());
+  const Py_ssize_t variables = copy ? PyObject_Size(copy.get()) : -1;
+  if (variables == 0) {
+    copy = {};
+  }
+  return variables >= 0;
+}
+
 // Makes a tasklet of a coroutine that was given; null with an exception set.
 tasklet_frame* make_of_coroutine(module_state& state, PyObject* coroutine, object context) {
   auto* frame = make_frame<coroutine_frame>(object::share(coroutine), std::move(context));
@@ -160,8 +172,8 @@ void free_unstarted(tasklet_frame* frame) noexcept {
 PyObject* spawn_in(run& all, family& owner, PyObject* scope, PyObject* what, PyObject* const* args, Py_ssize_t count,
                    spawn_options how, bool is_main) {
   module_state& state = all.state();
-  object context = object::take(PyContext_CopyCurrent());
-  if (!context) {
+  object context;
+  if (!copy_context(context)) {
     return nullptr;
   }
   object stand_in;

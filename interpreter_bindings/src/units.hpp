@@ -19,10 +19,9 @@ struct units_object {
 };
 
 /// Takes one unit; gives True, or False when the time is over.
-class acquire_wait : public case_wait<detail::semaphore_acquire> {
+class acquire_wait : public wait_at<units_object, detail::semaphore_acquire> {
  public:
-  explicit acquire_wait(units_object* from)
-      : case_wait(*from->state, from->units->acquire()), from_(object::share(reinterpret_cast<PyObject*>(from))) {}
+  explicit acquire_wait(units_object* from) : wait_at(from, from->units->acquire()) {}
 
   PyObject* case_result() override {
     op_.result().dismiss();
@@ -31,20 +30,10 @@ class acquire_wait : public case_wait<detail::semaphore_acquire> {
   PyObject* late() override { Py_RETURN_FALSE; }
   void undo(PyObject* result) override {
     if (result == Py_True) {
-      from()->units->release();
+      at()->units->release();
     }
   }
   bool yields_first() const noexcept override { return true; }
-  int traverse(visitproc visit, void* arg) const override {
-    Py_VISIT(from_.get());
-    return 0;
-  }
-
- protected:
-  units_object* from() const noexcept { return reinterpret_cast<units_object*>(from_.get()); }
-
- private:
-  object from_;
 };
 
 /// The arguments of an acquire.

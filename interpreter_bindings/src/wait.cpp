@@ -91,7 +91,7 @@ PyObject* block_function(function_frame& self, wait& what) {
 }  // namespace
 
 PyObject* wait::raise_late() {
-  PyErr_SetString(state_.deadline_passed, "the wait took longer than it was allowed to");
+  PyErr_SetString(state().deadline_passed, "the wait took longer than it was allowed to");
   return nullptr;
 }
 
@@ -181,8 +181,7 @@ PyObject* take_or_block(wait& what, base::instant due, const char* call, const c
 
 // ---- a limit
 
-limited_wait::limited_wait(wait& inner, base::instant due) noexcept
-    : wait(inner.state()), inner_(inner), due_(due), limit_(due) {}
+limited_wait::limited_wait(wait& inner, base::instant due) noexcept : inner_(inner), due_(due), limit_(due) {}
 
 bool limited_wait::try_at_once(detail::tasklet* who) {
   if (inner_.try_at_once(who)) {
@@ -208,7 +207,7 @@ PyObject* limited_wait::finish() {
   try {
     return select_->finish() == 0 ? inner_.case_result() : inner_.late();
   } catch (...) {
-    return raise_what_was_caught(state_);
+    return raise_what_was_caught(state());
   }
 }
 

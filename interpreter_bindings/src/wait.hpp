@@ -17,7 +17,7 @@ namespace martlet::python {
 /// the caller has been suspended, so that it cannot be resumed twice; `finish` when it runs again.
 class wait {
  public:
-  explicit wait(module_state& state) noexcept : state_(state) {}
+  wait() = default;
   wait(const wait&) = delete;
   wait& operator=(const wait&) = delete;
   virtual ~wait() = default;
@@ -71,13 +71,11 @@ class wait {
     return 0;
   }
 
-  module_state& state() const noexcept { return state_; }
+  virtual module_state& state() const noexcept = 0;
 
  protected:
   /// Raises DeadlinePassed.
   PyObject* raise_late();
-
-  module_state& state_;
 };
 
 /// Ends a wait whose result nobody gets, with whatever it raises.
@@ -127,7 +125,7 @@ class case_wait : public wait {
   PyObject* finish() override {
     if (op_.owner != nullptr) {
       op_.withdraw();
-      return raise_cancelled(state_);
+      return raise_cancelled(state());
     }
     return case_result();
   }
@@ -135,27 +133,50 @@ class case_wait : public wait {
 
  protected:
   template <class... Args>
-  explicit case_wait(module_state& state, Args&&... args) : wait(state), op_(std::forward<Args>(args)...) {}
+  explicit case_wait(Args&&... args) : op_(std::forward<Args>(args)...) {}
 
   Operation op_;
+};
+
+/// A wait for one operation of the core at one of martlet's Python objects, which it keeps.
+template <class Object, class Operation>
+class wait_at : public case_wait<Operation> {
+ public:
+  module_state& state() const noexcept final { return state_of(Py_TYPE(at_.get())); }
+  int traverse(visitproc visit, void* arg) const override {
+    Py_VISIT(at_.get());
+    return 0;
+  }
+
+ protected:
+  template <class... Args>
+  explicit wait_at(Object* at, Args&&... args)
+      : case_wait<Operation>(std::forward<Args>(args)...), at_(object::share(reinterpret_cast<PyObject*>(at))) {}
+
+  Object* at() const noexcept { return reinterpret_cast<Object*>(at_.get()); }
+
+ private:
+  object at_;
 };
 
 /// Is over before it begins: what an awaitable twin gives that never waits.
 class done_wait final : public wait {
  public:
-  done_wait(module_state& state, PyObject* result) noexcept : wait(state), result_(object::share(result)) {}
+  done_wait(module_state& state, PyObject* result) noexcept : state_(state), result_(object::share(result)) {}
 
   bool try_at_once(detail::tasklet*) override { return true; }
   bool prepare(detail::tasklet*) override { return false; }
   bool publish() noexcept override { return true; }
   PyObject* finish() override { return result_.new_reference(); }
   PyObject* case_result() override { return finish(); }
+  module_state& state() const noexcept override { return state_; }
   int traverse(visitproc visit, void* arg) const override {
     Py_VISIT(result_.get());
     return 0;
   }
 
  private:
+  module_state& state_;
   object result_;
 };
 
@@ -172,6 +193,7 @@ class limited_wait final : public wait {
   void undo(PyObject* result) override { inner_.undo(result); }
   bool yields_first() const noexcept override { return inner_.yields_first(); }
   bool occupies_thread() const noexcept override { return inner_.occupies_thread(); }
+  module_state& state() const noexcept override { return inner_.state(); }
   int traverse(visitproc visit, void* arg) const override { return inner_.traverse(visit, arg); }
 
  private:

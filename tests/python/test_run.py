@@ -167,6 +167,49 @@ def test_context_variables_are_copied_at_the_spawn_and_follow(workers):
     variable.reset(token)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_tasklets_without_context_variables_share_none(workers):
+    variable = contextvars.ContextVar("variable", default="none")
+
+    async def child(n):
+        for turn in range(20):
+            if turn == n:
+                variable.set(n)
+                grandchild = martlet.spawn(variable.get)
+            await martlet.ayield()
+            assert variable.get() == ("none" if turn < n else n)
+        if n < 20:
+            assert await grandchild == n
+
+    def child_function(n):
+        for turn in range(20):
+            if turn == n:
+                variable.set(n)
+                grandchild = martlet.spawn(variable.get)
+            martlet.yield_()
+            assert variable.get() == ("none" if turn < n else n)
+        if n < 20:
+            assert grandchild.join() == n
+
+    async def resets():
+        for n in range(20):
+            token = variable.set(n)
+            assert len(contextvars.copy_context()) == 1
+            variable.reset(token)
+            await martlet.ayield()
+            assert len(contextvars.copy_context()) == 0
+
+    async def main():
+        async with martlet.scope() as inside:
+            for n in range(25):
+                inside.spawn(child, n)
+                inside.spawn(child_function, n)
+                inside.spawn(resets)
+        return len(contextvars.copy_context())
+
+    assert contextvars.Context().run(martlet.run, main, workers=workers) == 0
+
+
 def test_threads_spawn_into_the_run_that_is_under_way():
     async def main():
         results = martlet.channel()
