@@ -457,6 +457,7 @@ PyMethodDef methods[] = {
      "send_sequence(seq, /)\n--\n\nSends all that an iterable gives, and returns how many."},
     {"close", close, METH_NOARGS,
      "close()\n--\n\nLets nobody wait any more: whoever would, gets a ValueError. Those that wait already go on doing so."},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "channel[T] passes values of type T."},
     {"open", open, METH_NOARGS, "open()\n--\n\nTakes close() back."},
     {"__reduce__", reduce, METH_NOARGS, nullptr},
     {"__reduce_ex__", reduce, METH_O, nullptr},

@@ -247,7 +247,7 @@ PyMethodDef thread_functions[] = {
     {"getthreads", get_threads, METH_NOARGS,
      "getthreads()\n--\n\nReturns the identifiers of all threads that run Python, the main thread's first."},
     {"get_thread_info", get_thread_info, METH_VARARGS,
-     "get_thread_info(thread_id=-1)\n--\n\nReturns a thread's main tasklet, its current one, and how many are runnable."},
+     "get_thread_info(thread_id=-1, flags=0, /)\n--\n\nReturns a thread's main tasklet, its current one, and how many are runnable."},
     {"getmain", get_main, METH_NOARGS, "getmain()\n--\n\nReturns the main tasklet of this thread."},
     {"getcurrent", get_current, METH_NOARGS, "getcurrent()\n--\n\nReturns the tasklet that runs."},
     {"getcurrentid", get_current_id, METH_NOARGS,
@@ -259,7 +259,7 @@ PyMethodDef thread_functions[] = {
     {"getuncollectables", get_uncollectables, METH_NOARGS,
      "getuncollectables()\n--\n\nReturns the tasklets that have a C stack."},
     {"switch_trap", change_switch_trap, METH_VARARGS,
-     "switch_trap(change=0)\n--\n\nChanges how deep this thread is in code that must not switch, and returns how deep it was. While "
+     "switch_trap(change=0, /)\n--\n\nChanges how deep this thread is in code that must not switch, and returns how deep it was. While "
      "that is not 0 a switch raises RuntimeError."},
     {"get_all_time_tasklet_count", count_tasklets, METH_NOARGS,
      "get_all_time_tasklet_count()\n--\n\nReturns how many tasklets were made so far."},
