@@ -4,9 +4,11 @@ An old program runs with one import changed, `from martlet import stackless`, or
 """
 
 import contextlib
+import os
 import sys
 import types
 
+import martlet
 from martlet import _martlet
 
 _native = sys.modules.get("martlet._stackless")
@@ -14,11 +16,17 @@ if _native is None:
     _native = sys.modules["martlet._stackless"] = _martlet._make_stackless()
 
 globals().update({name: value for name, value in vars(_native).items() if not name.startswith("_")})
+_C_API = _native._C_API  # for martlet/stackless.h
 
 PICKLEFLAGS_PRESERVE_TRACING_STATE = 1
 PICKLEFLAGS_PRESERVE_AG_FINALIZER = 2
 PICKLEFLAGS_RESET_AG_FINALIZER = 4
 PICKLEFLAGS_PICKLE_CONTEXT = 8
+
+
+def get_include():
+    """Returns the folder of the headers: a C program finds <martlet/stackless.h> there."""
+    return os.path.join(os.path.dirname(martlet.__file__), "include")
 
 
 @contextlib.contextmanager

@@ -18,13 +18,6 @@ PyObject* flag(PyObject* self, void*) {
   return boolean(Predicate(*as_tasklet(self)));
 }
 
-bool is_main(const tasklet& one) noexcept {
-  const thread* its = thread_of(one);
-  return its != nullptr && its->main == &one;
-}
-
-bool is_paused(const tasklet& one) noexcept { return is_alive(one) && !is_scheduled(one); }
-
 PyObject* get_next(PyObject* self, void*) {
   const guard held(chains);
   return or_none(as_tasklet(self)->next);

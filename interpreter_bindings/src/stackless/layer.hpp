@@ -52,6 +52,7 @@ bool make_tasklet_type(PyObject* module, layer& home);
 bool make_channel_type(PyObject* module, layer& home);
 bool make_bomb_type(PyObject* module, layer& home);
 bool make_atomic_type(PyObject* module, layer& home);
+bool add_c_api(PyObject* module);
 
 extern PyMethodDef callback_functions[];
 extern PyMethodDef run_functions[];

@@ -152,7 +152,7 @@ int execute(PyObject* module) {
       make_channel_type(module, home) && make_atomic_type(module, home) &&
       PyModule_AddFunctions(module, functions) == 0 && PyModule_AddFunctions(module, callback_functions) == 0 &&
       PyModule_AddFunctions(module, run_functions) == 0 && PyModule_AddFunctions(module, schedule_functions) == 0 &&
-      PyModule_AddFunctions(module, thread_functions) == 0 && register_at_exit(module);
+      PyModule_AddFunctions(module, thread_functions) == 0 && add_c_api(module) && register_at_exit(module);
   return is_complete ? 0 : -1;
 }
 

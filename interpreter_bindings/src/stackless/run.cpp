@@ -60,6 +60,7 @@ PyObject* run(thread& here, long timeout, unsigned flags) {
   if (caller.where != place::chain && refuse_while_waiting(here)) {
     return nullptr;
   }
+  caller.arguments = nullptr;
   const bool is_timed = timeout > 0 && here.timed_run == nullptr;
   const earlier before{here.run_flags, here.interval};
   if (is_timed) {
@@ -121,6 +122,7 @@ PyObject* run_some(thread& here, unsigned count) {
   if (caller.where != place::chain && refuse_while_waiting(here)) {
     return nullptr;
   }
+  caller.arguments = nullptr;
   {
     const guard held(chains);
     Py_INCREF(caller.self());

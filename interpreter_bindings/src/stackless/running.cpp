@@ -172,6 +172,7 @@ PyObject* throw_into(tasklet& one, object what, bool is_pending) {
     return nullptr;
   }
   tasklet& from = here->running();
+  from.arguments = nullptr;
   if (&one == &from) {
     return explode(home, std::move(what));
   }

@@ -245,6 +245,7 @@ bool interrupt(thread& here) {
     return true;
   }
   one.has_interrupt_pending = false;
+  one.arguments = nullptr;
   Py_INCREF(one.self());
   here.interrupted = &one;
   object result;

@@ -80,6 +80,13 @@ inline bool is_alive(const tasklet& one) noexcept {
 
 inline bool is_scheduled(const tasklet& one) noexcept { return one.where != place::nowhere; }
 
+inline bool is_paused(const tasklet& one) noexcept { return is_alive(one) && !is_scheduled(one); }
+
+inline bool is_main(const tasklet& one) noexcept {
+  const thread* its = thread_of(one);
+  return its != nullptr && its->main == &one;
+}
+
 /// Returns   how many C functions that are not the interpreter's own lie between its Python frames.
 int nesting_level(tasklet& one);
 
