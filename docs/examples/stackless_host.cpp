@@ -1,0 +1,165 @@
+// A game in C++ whose people are scripts in Python (stackless_host.py): each is a tasklet of martlet.stackless, and in a frame all of
+// them together get so much time and no more. A script that fails or does not come to an end is stopped; the game goes on.
+//
+//   PYTHONPATH=interpreter_bindings:docs/examples ./example-stackless_host
+#include <martlet/stackless.h>
+#include <martlet/python.hpp>
+
+#include <cstdio>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+struct drop {
+  void operator()(PyObject* one) const { Py_DECREF(one); }
+};
+using owned = std::unique_ptr<PyObject, drop>;
+
+// What Python raises in the game's own calls ends the game.
+[[noreturn]] void give_up() {
+  PyErr_Print();
+  throw std::runtime_error("the game cannot go on");
+}
+
+owned take(PyObject* one) {
+  if (one == nullptr) give_up();
+  return owned(one);
+}
+
+int check(int answer) {
+  if (answer < 0) give_up();
+  return answer;
+}
+
+struct person {
+  std::string name;
+  owned happens;  // what the game tells
+  owned says;     // what the game is told
+  owned tasklet;
+  int late = 0;  // in how many frames it was still at work when the time was over
+};
+
+class game {
+ public:
+  game() : stackless_(martlet_stackless_import()) {
+    if (stackless_ == nullptr) give_up();
+    scripts_ = take(PyImport_ImportModule("stackless_host"));
+    const owned handler = take(stackless_->callable_new(&failed, this, nullptr));
+    take(stackless_->set_error_handler(handler.get()));
+  }
+  ~game() { Py_XDECREF(stackless_->set_error_handler(nullptr)); }
+
+  // [join]
+  void join(const char* name) {
+    person one{.name = name,
+               .happens = take(stackless_->queue_channel_new()),
+               .says = take(stackless_->queue_channel_new()),
+               .tasklet = nullptr};
+    const owned script = take(PyObject_GetAttrString(scripts_.get(), name));
+    const owned arguments = take(PyTuple_Pack(2, one.happens.get(), one.says.get()));
+    one.tasklet = take(stackless_->tasklet_spawn(script.get(), arguments.get(), nullptr));
+    people_.push_back(std::move(one));
+  }
+
+  // It never waits: a queue keeps what nobody has received.
+  void tell(const char* name, const char* event) {
+    for (const person& one : people_) {
+      if (one.name == name) {
+        const owned text = take(PyUnicode_FromString(event));
+        check(stackless_->channel_send(one.happens.get(), text.get()));
+      }
+    }
+  }
+  // [end]
+
+  // [frame]
+  void frame() {
+    ++number_;
+    const owned late = take(stackless_->run(bytecodes_in_a_frame, MARTLET_STACKLESS_TOTAL_TIMEOUT));
+    for (person& one : people_) {
+      if (one.tasklet == late) stop_or_go_on(one);
+      listen(one);
+    }
+  }
+
+  // It goes on in the next frame, behind the others; when that has happened too often, with TaskletExit. A script that
+  // catches even that is late once more.
+  void stop_or_go_on(person& one) {
+    if (++one.late < patience) {
+      check(stackless_->tasklet_insert(one.tasklet.get()));
+    } else {
+      std::printf("frame %d: the %s is stopped\n", number_, one.name.c_str());
+      check(stackless_->tasklet_kill(one.tasklet.get(), 1));
+    }
+  }
+
+  void listen(const person& from) {
+    while (check(stackless_->channel_get_balance(from.says.get())) > 0) {
+      const owned text = take(stackless_->channel_receive(from.says.get()));
+      std::printf("frame %d: the %s %s\n", number_, from.name.c_str(), PyUnicode_AsUTF8(text.get()));
+    }
+  }
+  // [end]
+
+  void end() {
+    for (const person& one : people_) {
+      if (check(stackless_->tasklet_alive(one.tasklet.get())) != 0) {
+        check(stackless_->channel_send_exception(one.happens.get(), PyExc_StopIteration, nullptr));  // ends its loop
+      }
+    }
+    frame();
+    std::printf("%d is runnable: the game\n", check(stackless_->get_run_count()));
+  }
+
+ private:
+  // [error]
+  // Runs in the tasklet that an error has left.
+  static PyObject* failed(void* data, PyObject* error) {
+    const game& self = *static_cast<game*>(data);
+    const owned who(self.stackless_->get_current());
+    for (const person& one : self.people_) {
+      if (one.tasklet == who) std::printf("frame %d: the %s has failed: ", self.number_, one.name.c_str());
+    }
+    const owned text(PyObject_Repr(PyTuple_GetItem(error, 1)));
+    if (text == nullptr) return nullptr;
+    std::printf("%s\n", PyUnicode_AsUTF8(text.get()));
+    Py_RETURN_NONE;
+  }
+  // [end]
+
+  static constexpr long bytecodes_in_a_frame = 20'000;
+  static constexpr int patience = 3;
+
+  const martlet_stackless_api* stackless_;
+  owned scripts_;
+  std::vector<person> people_;
+  int number_ = 0;
+};
+
+void play() {
+  game world;
+  for (const char* name : {"guard", "merchant", "philosopher"}) world.join(name);
+  world.tell("guard", "steps");
+  world.tell("merchant", "apple");
+  world.tell("philosopher", "the steps");
+  world.frame();
+  world.tell("merchant", "pear");
+  world.tell("merchant", "plum");  // nobody sells it any more
+  world.frame();
+  world.tell("guard", "a silence");
+  world.frame();
+  world.frame();
+  world.end();
+}
+
+int main() try {
+  Py_InitializeEx(0);
+  martlet::python::install();  // what is native of martlet is in this program; without this it would be imported, too
+  play();
+  return Py_FinalizeEx() == 0 ? 0 : 1;
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "stackless_host: %s\n", error.what());
+  return 2;
+}
