@@ -1,6 +1,6 @@
-"""Checks the documents: each link leads somewhere, and each C++ or Python example is part of a file that a test builds or runs.
+"""Checks the documents: each link leads somewhere, and each C, C++ or Python example is part of a file that a test builds or runs.
 
-An example is a fenced block marked ```cpp or ```python. Its lines must stand together, in this order, in one file under
+An example is a fenced block marked ```c, ```cpp or ```python. Its lines must stand together, in this order, in one file under
 docs/examples or tests (indentation as a whole may differ). One that is marked ```cpp from=docs/examples/a.cpp#name is
 exactly what stands there between the lines // [name] and // [end]. A block that shows a shape rather than a program is
 marked ```cpp fragment, and is not looked for. The programs of the Python tutorial are run from where they stand.
@@ -133,7 +133,7 @@ def unexplained_sentences():
 
 
 def main():
-    suffixes = {"cpp": ".cpp", "c++": ".cpp", "python": ".py", "py": ".py"}
+    suffixes = {"c": ".c", "cpp": ".cpp", "c++": ".cpp", "python": ".py", "py": ".py"}
     tested = {suffix: [file.read_text() for file in tested_files(suffix)] for suffix in set(suffixes.values())}
     complaints = examples = links = 0
     for path in documents():

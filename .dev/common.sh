@@ -115,7 +115,7 @@ configure() {
   shift
   options="$*"
   # The test that each header compiles alone is generated for the headers there are at this moment, so a new one configures again.
-  headers=$(find base tasklet scheduler channel net loadtest interpreter_bindings -path '*/include/*' -name '*.hpp' | sort)
+  headers=$(find base tasklet scheduler channel net loadtest interpreter_bindings -path '*/include/*' -name '*.h*' | sort)
   if [ -e "$tree/meson-private/coredata.dat" ]; then
     [ "$(cat "$mark" 2>/dev/null)" != "$options"$'\n'"$headers" ] || return 0
     if [ -e "$mark" ] && [ "$(head -n 1 "$mark")" != "$options" ]; then

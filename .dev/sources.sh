@@ -1,5 +1,5 @@
 # The C++ files that are ours.
 cpp_files() {
   find base tasklet scheduler channel net loadtest interpreter_bindings tests bench docs \
-    \( -name '*.cpp' -o -name '*.hpp' \) -print | sort
+    \( -name '*.[ch]' -o -name '*.cpp' -o -name '*.hpp' \) -print | sort
 }

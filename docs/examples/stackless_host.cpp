@@ -33,6 +33,13 @@ int check(int answer) {
   return answer;
 }
 
+// What a script says may be anything.
+std::string text_of(PyObject* said) {
+  const char* text = said != nullptr ? PyUnicode_AsUTF8(said) : nullptr;
+  PyErr_Clear();
+  return text != nullptr ? text : "says what is no text";
+}
+
 struct person {
   std::string name;
   owned happens;  // what the game tells
@@ -98,7 +105,7 @@ class game {
   void listen(const person& from) {
     while (check(stackless_->channel_get_balance(from.says.get())) > 0) {
       const owned text = take(stackless_->channel_receive(from.says.get()));
-      std::printf("frame %d: the %s %s\n", number_, from.name.c_str(), PyUnicode_AsUTF8(text.get()));
+      std::printf("frame %d: the %s %s\n", number_, from.name.c_str(), text_of(text.get()).c_str());
     }
   }
   // [end]
@@ -123,8 +130,7 @@ class game {
       if (one.tasklet == who) std::printf("frame %d: the %s has failed: ", self.number_, one.name.c_str());
     }
     const owned text(PyObject_Repr(PyTuple_GetItem(error, 1)));
-    if (text == nullptr) return nullptr;
-    std::printf("%s\n", PyUnicode_AsUTF8(text.get()));
+    std::printf("%s\n", text_of(text.get()).c_str());
     Py_RETURN_NONE;
   }
   // [end]

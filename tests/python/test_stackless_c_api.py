@@ -73,7 +73,9 @@ def test_a_header_of_another_version_is_refused(api, monkeypatch):
         "install the martlet that this was compiled with, or compile it with the header of the one that is"
     )
     assert f"but version 1 with {size - 1} bytes" in refusal(api, monkeypatch, 1, size - 1)
-    monkeypatch.setattr(stackless, "_C_API", api._pretend(1, size + 8))
+    monkeypatch.delattr(stackless, "_C_API")
+    refuses(ImportError, "martlet/stackless.h: the martlet that is installed has no C API: install a newer one", api._import_again)
+    monkeypatch.setattr(stackless, "_C_API", api._pretend(1, size + 8), raising=False)
     assert api._import_again()  # what is newer has all that was there
 
 
@@ -125,6 +127,15 @@ def test_check_takes_anything(api):
 
 def test_null_keeps_the_exception_of_the_call_before(api):
     refuses(TypeError, "tasklet function must be a callable or None", api._nested)
+
+
+def test_nothing_runs_while_an_exception_is_set(api):
+    log, channel = [], stackless.channel()
+    one = stackless.tasklet(log.append)("a")
+    refuses(ValueError, "the first one", api._while_failing, one, channel, log.append)
+    assert channel.closing and one.scheduled and log == []
+    stackless.run()
+    assert log == ["a"]
 
 
 def test_making_tasklets(api):
@@ -492,6 +503,15 @@ def test_a_tasklet_of_c_waits_in_the_middle_of_its_function(api):
     assert one.blocked and one.frame is None
     one.kill()
     assert not one.alive
+
+
+def test_a_function_of_c_that_catches_its_end_goes_on(api):
+    one = api._spawn_stubborn()
+    stackless.run()
+    refuses(RuntimeError, "tasklet has C state on its stack", api.tasklet_bind, one, print, NULL, NULL)
+    assert one.paused
+    assert api.tasklet_kill(one, 0) == 0 and one.alive
+    assert api.tasklet_kill(one, 0) == 0 and not one.alive
 
 
 def test_it_is_refused_inside_of_martlets_own_tasklets(api):

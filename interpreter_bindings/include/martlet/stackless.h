@@ -11,10 +11,11 @@
 // of that name does, to the exceptions; what has no function here is asked for as in Python, say by PyObject_GetAttrString.
 //
 // For all of them, unless they say otherwise:
-//   Takes     borrowed references. A wrong type, or NULL, is a TypeError. NULL while an exception is set leaves that as it is, so
-//             that calls can be nested and the outermost one looked at.
+//   Takes     borrowed references. A wrong type, or NULL, is a TypeError.
 //   Returns   a PyObject*: a new reference, NULL with an exception set. An int or long: 0 or what was asked for, -1 with an
 //             exception set (where -1 may be an answer, PyErr_Occurred tells).
+//   Errors    Those that make something, or may switch, or set a callback do nothing while an exception is set, and fail with
+//             that one: so calls can be nested, and the outermost one looked at. The others work then, for who cleans up.
 //   Threads   any that is attached to an interpreter which has imported martlet.stackless, outside of martlet.run's tasklets.
 //             Each has a chain of its own; code that runs in no tasklet is in the thread's main tasklet, which is made when the
 //             thread first needs it.
@@ -201,8 +202,12 @@ static inline const martlet_stackless_api* martlet_stackless_import(void) {
   }
   Py_DECREF(module);
   const martlet_stackless_api* found = (const martlet_stackless_api*)PyCapsule_Import(MARTLET_STACKLESS_API_NAME, 0);
-  if (found != NULL &&
-      (found->version != MARTLET_STACKLESS_API_VERSION || found->size < sizeof(martlet_stackless_api))) {
+  if (found == NULL) {
+    PyErr_SetString(PyExc_ImportError,
+                    "martlet/stackless.h: the martlet that is installed has no C API: install a newer one");
+    return NULL;
+  }
+  if (found->version != MARTLET_STACKLESS_API_VERSION || found->size < sizeof(martlet_stackless_api)) {
     PyErr_Format(
         PyExc_ImportError,
         "martlet/stackless.h: version %u of the C API with %u bytes is expected, but version %u with %u bytes is "

@@ -24,6 +24,9 @@ bool drop_frames(tasklet& one) {
       return false;
     }
     const object done = object::take(kill(one, false));
+    if (done && one.what == stage::started) {  // a C function has gone on in spite of it
+      return raise(PyExc_RuntimeError, "tasklet has C state on its stack");
+    }
     return static_cast<bool>(done);
   }
   object dropped[3];

@@ -19,7 +19,7 @@ void refuse(PyObject* given, const char* call, const char* expected) {
 
 // Calls a function of the module with what was given, None when that is null.
 PyObject* set_hook(const char* setter, PyObject* callable) {
-  layer* home = find_layer();
+  const layer* home = may_run() ? find_layer() : nullptr;
   return home != nullptr ? PyObject_CallMethod(home->module, setter, "O", callable != nullptr ? callable : Py_None)
                          : nullptr;
 }
@@ -52,6 +52,9 @@ PyObject* run_with(long limit, unsigned flags) {
   constexpr unsigned all = MARTLET_STACKLESS_THREADBLOCK | MARTLET_STACKLESS_SOFT | MARTLET_STACKLESS_IGNORE_NESTING |
                            MARTLET_STACKLESS_TOTAL_TIMEOUT;
   static_assert(all == (thread_blocks | soft | ignores_nesting | total_timeout));
+  if (!may_run()) {
+    return nullptr;
+  }
   if ((flags & ~all) != 0) {
     PyErr_Format(PyExc_ValueError, "martlet.stackless: run knows the flags %u, not %u", all, flags);
     return nullptr;
@@ -61,6 +64,9 @@ PyObject* run_with(long limit, unsigned flags) {
 }
 
 int run_number(unsigned count) {
+  if (!may_run()) {
+    return -1;
+  }
   if (count == 0) {
     PyErr_SetString(PyExc_RuntimeError, "Invalid number: Number of Tasklets to run must be greater than 0.");
     return -1;
@@ -91,7 +97,7 @@ void add_thread(martlet_stackless_api& to) {
     return home != nullptr ? Py_NewRef(home->tasklet_exit) : nullptr;
   };
   to.schedule = [](PyObject* value, int removes) -> PyObject* {
-    thread* mine = here();
+    thread* mine = may_run() ? here() : nullptr;
     return mine != nullptr ? schedule_next(*mine, value != nullptr ? value : Py_None, removes != 0) : nullptr;
   };
   to.run = &run_with;
@@ -114,6 +120,7 @@ layer* find_layer() {
   if (thread* mine = thread::of(PyThreadState_Get()); mine != nullptr) [[likely]] {
     return &mine->home;
   }
+  const error_set_aside earlier;
   const object name = object::take(PyUnicode_FromString("martlet._stackless"));
   const object module = object::take(name ? PyImport_GetModule(name.get()) : nullptr);
   if (module && PyModule_Check(module.get()) && PyModule_GetDef(module.get()) == &stackless_definition) {
@@ -134,11 +141,20 @@ thread* here() {
   return mine;
 }
 
+bool may_run() { return PyErr_Occurred() == nullptr; }
+
 bool is_given(PyObject* one, const char* call, const char* expected) {
   if (one == nullptr) {
     refuse(one, call, expected);
   }
   return one != nullptr;
+}
+
+bool is_of(PyObject* given, PyTypeObject* layer::* type) {
+  const error_set_aside earlier;
+  const layer* home = find_layer();
+  PyErr_Clear();
+  return home != nullptr && given != nullptr && PyObject_TypeCheck(given, home->*type) != 0;
 }
 
 tasklet* tasklet_of(PyObject* given, const char* call) {
@@ -166,6 +182,9 @@ channel* channel_of(PyObject* given, const char* call) {
 }
 
 PyObject* make(PyTypeObject* type, PyTypeObject* base, PyObject* argument, const char* call) {
+  if (!may_run()) {
+    return nullptr;
+  }
   PyObject* given = reinterpret_cast<PyObject*>(type != nullptr ? type : base);
   if (!PyType_Check(given) || PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(given), base) == 0) {
     PyErr_Format(PyExc_TypeError, "martlet.stackless: %s needs a class derived from %s, not %R", call, base->tp_name,
@@ -176,7 +195,7 @@ PyObject* make(PyTypeObject* type, PyTypeObject* base, PyObject* argument, const
 }
 
 object bomb_of(layer& home, PyObject* type, PyObject* args, const char* call, const char* method) {
-  if (!is_given(type, call, "a class of exceptions")) {
+  if (!may_run() || !is_given(type, call, "a class of exceptions")) {
     return {};
   }
   const object given = args != nullptr ? object::share(args) : object::take(PyTuple_New(0));
@@ -184,7 +203,7 @@ object bomb_of(layer& home, PyObject* type, PyObject* args, const char* call, co
 }
 
 object bomb_of(layer& home, PyObject* type, PyObject* value, PyObject* traceback, const char* call) {
-  return is_given(type, call, "an exception") ? make_bomb(home, type, value, traceback) : object();
+  return may_run() && is_given(type, call, "an exception") ? make_bomb(home, type, value, traceback) : object();
 }
 
 }  // namespace c_api

@@ -14,8 +14,15 @@ layer* find_layer();
 /// Returns   the record of the calling thread, for a call that may switch; null with an exception set.
 thread* here();
 
+/// Returns   false while an exception is set: it is what a call has failed with whose result was given to this one, and nothing of
+///           Python's may run meanwhile.
+bool may_run();
+
 /// Returns   false with an exception set for null.
 bool is_given(PyObject* one, const char* call, const char* expected);
+
+/// Returns   whether an object is of one of the layer's types. Leaves exceptions as they are.
+bool is_of(PyObject* given, PyTypeObject* layer::* type);
 
 /// Returns   what was given; null with an exception set when it is something else.
 tasklet* tasklet_of(PyObject* given, const char* call);

@@ -20,13 +20,7 @@ void add_properties(martlet_stackless_api& to) {
   to.channel_open = [](PyObject* given) {
     return with_channel(given, "channel_open", [](channel& one) { return (one.is_closing = false, 0); });
   };
-  to.channel_check = [](PyObject* given) {
-    layer* home = find_layer();
-    if (home == nullptr) {
-      PyErr_Clear();
-    }
-    return home != nullptr && given != nullptr ? PyObject_TypeCheck(given, home->channel_type) : 0;
-  };
+  to.channel_check = [](PyObject* given) { return is_of(given, &layer::channel_type) ? 1 : 0; };
   to.channel_is_closing = [](PyObject* given) {
     return with_channel(given, "channel_is_closing", [](channel& one) { return one.is_closing; });
   };
@@ -69,19 +63,19 @@ void add_channels(martlet_stackless_api& to) {
     return home != nullptr ? make(type, home->channel_type, nullptr, "channel_new") : nullptr;
   };
   to.queue_channel_new = []() -> PyObject* {
-    layer* home = find_layer();
+    const layer* home = may_run() ? find_layer() : nullptr;
     return home != nullptr ? PyObject_CallMethod(home->module, "QueueChannel", nullptr) : nullptr;
   };
   add_properties(to);
   to.channel_send = [](PyObject* given, PyObject* value) {
     channel* one = channel_of(given, "channel_send");
-    const bool is_complete = one != nullptr && is_given(value, "channel_send", "a value");
+    const bool is_complete = one != nullptr && may_run() && is_given(value, "channel_send", "a value");
     const object result = object::take(is_complete ? send(*one, value) : nullptr);
     return result ? 0 : -1;
   };
   to.channel_receive = [](PyObject* given) -> PyObject* {
     channel* one = channel_of(given, "channel_receive");
-    return one != nullptr ? receive(*one) : nullptr;
+    return one != nullptr && may_run() ? receive(*one) : nullptr;
   };
   to.channel_send_exception = [](PyObject* given, PyObject* type, PyObject* args) {
     channel* one = channel_of(given, "channel_send_exception");

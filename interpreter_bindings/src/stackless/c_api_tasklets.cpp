@@ -41,6 +41,9 @@ PyObject* new_callable(martlet_stackless_function function, void* data, void (*r
     }
     return PyErr_NoMemory();
   }
+  if (!may_run()) {
+    return nullptr;
+  }
   if (function == nullptr) {
     PyErr_SetString(PyExc_TypeError, "martlet.stackless: callable_new needs a function, not NULL");
     return nullptr;
@@ -71,6 +74,9 @@ object read_arguments(PyObject* args, PyObject* kwargs) {
 }
 
 int set_up_with(tasklet& one, PyObject* args, PyObject* kwargs) {
+  if (!may_run()) {
+    return -1;
+  }
   if (is_alive(one)) {
     PyErr_SetString(PyExc_RuntimeError, "tasklet is alive");
     return -1;
@@ -80,7 +86,7 @@ int set_up_with(tasklet& one, PyObject* args, PyObject* kwargs) {
 }
 
 PyObject* spawn(PyObject* function, PyObject* args, PyObject* kwargs) {
-  thread* mine = is_given(function, "tasklet_spawn", "a callable") ? here() : nullptr;
+  thread* mine = may_run() && is_given(function, "tasklet_spawn", "a callable") ? here() : nullptr;
   tasklet* made = mine != nullptr ? new_tasklet(mine->home.tasklet_type, *mine) : nullptr;
   object kept = object::take(made != nullptr ? made->self() : nullptr);
   if (!kept || !bind(*made, function, nullptr, nullptr) || set_up_with(*made, args, kwargs) < 0) {
@@ -105,7 +111,7 @@ int bind_to_thread(PyObject* given, unsigned long id) {
 int run_or_switch_to(PyObject* given, bool removes_caller, const char* call) {
   tasklet* one = tasklet_of(given, call);
   const object result =
-      object::take(one != nullptr && here() != nullptr ? run_or_switch(*one, removes_caller) : nullptr);
+      object::take(one != nullptr && may_run() && here() != nullptr ? run_or_switch(*one, removes_caller) : nullptr);
   return result ? 0 : -1;
 }
 
@@ -131,7 +137,7 @@ void add_making(martlet_stackless_api& to) {
   to.tasklet_spawn = &spawn;
   to.tasklet_bind = [](PyObject* given, PyObject* function, PyObject* args, PyObject* kwargs) {
     tasklet* one = tasklet_of(given, "tasklet_bind");
-    return one != nullptr && bind(*one, function, args, kwargs) ? 0 : -1;
+    return one != nullptr && may_run() && bind(*one, function, args, kwargs) ? 0 : -1;
   };
   to.tasklet_setup = [](PyObject* given, PyObject* args, PyObject* kwargs) {
     tasklet* one = tasklet_of(given, "tasklet_setup");
@@ -149,13 +155,7 @@ void add_making(martlet_stackless_api& to) {
 }
 
 void add_claims(martlet_stackless_api& to) {
-  to.tasklet_check = [](PyObject* given) {
-    layer* home = find_layer();
-    if (home == nullptr) {
-      PyErr_Clear();
-    }
-    return home != nullptr && given != nullptr && is_tasklet(*home, given) ? 1 : 0;
-  };
+  to.tasklet_check = [](PyObject* given) { return is_of(given, &layer::tasklet_type) ? 1 : 0; };
   to.tasklet_alive = [](PyObject* given) { return ask(given, "tasklet_alive", &is_alive); };
   to.tasklet_paused = [](PyObject* given) { return ask(given, "tasklet_paused", &is_paused); };
   to.tasklet_blocked = [](PyObject* given) {
@@ -205,7 +205,8 @@ void add_figures(martlet_stackless_api& to) {
     return one != nullptr ? nesting_level(*one) : -1;
   };
   to.tasklet_get_frame = [](PyObject* given) -> PyObject* {
-    return tasklet_of(given, "tasklet_get_frame") != nullptr ? PyObject_GetAttrString(given, "frame") : nullptr;
+    return tasklet_of(given, "tasklet_get_frame") != nullptr && may_run() ? PyObject_GetAttrString(given, "frame")
+                                                                          : nullptr;
   };
   to.tasklet_get_times_switched_to = [](PyObject* given) -> PyObject* {
     const tasklet* one = tasklet_of(given, "tasklet_get_times_switched_to");
@@ -231,7 +232,7 @@ void add_switching(martlet_stackless_api& to) {
   };
   to.tasklet_kill = [](PyObject* given, int is_pending) {
     tasklet* one = tasklet_of(given, "tasklet_kill");
-    const object result = object::take(one != nullptr ? kill(*one, is_pending != 0) : nullptr);
+    const object result = object::take(one != nullptr && may_run() ? kill(*one, is_pending != 0) : nullptr);
     return result ? 0 : -1;
   };
 }

@@ -166,6 +166,7 @@ static PyObject* callable_new(PyObject* self, PyObject* args) {
   return stackless->callable_new(wanted, Py_NewRef(list), &tell_and_release);
 }
 
+// [tasklet]
 // A tasklet of C's: receives numbers, and sends each of them doubled to where the last one went, until it is killed.
 struct doubler {
   PyObject* in;
@@ -212,10 +213,77 @@ static PyObject* spawn_doubler(PyObject* self, PyObject* args) {
   return made;
 }
 
+// [end]
+
+// A function of C's that does not let itself be ended: it waits three times, whatever becomes of that.
+static PyObject* wait_three_times(void* nothing, PyObject* args) {
+  (void)nothing, (void)args;
+  for (int i = 0; i < 3; ++i) {
+    Py_XDECREF(stackless->schedule(NULL, 1));
+    PyErr_Clear();
+  }
+  Py_RETURN_NONE;
+}
+
+static PyObject* spawn_stubborn(PyObject* self, PyObject* none) {
+  (void)self, (void)none;
+  PyObject* function = stackless->callable_new(&wait_three_times, NULL, NULL);
+  PyObject* made = stackless->tasklet_spawn(function, NULL, NULL);
+  Py_XDECREF(function);
+  return made;
+}
+
 // What a call says that is given the NULL of another one which has failed.
 static PyObject* nested(PyObject* self, PyObject* none) {
   (void)self, (void)none;
   return number(stackless->tasklet_insert(stackless->tasklet_new(NULL, Py_True)));
+}
+
+// Calls what may run something while an exception is set: each has to fail, and to leave it.
+static PyObject* while_failing(PyObject* self, PyObject* args) {
+  (void)self;
+  PyObject *tasklet, *channel, *function;
+  if (!PyArg_ParseTuple(args, "OOO", &tasklet, &channel, &function)) {
+    return NULL;
+  }
+  PyErr_SetString(PyExc_ValueError, "the first one");
+  const int flags[] = {
+      stackless->tasklet_run(tasklet) == -1,
+      stackless->tasklet_switch(tasklet) == -1,
+      stackless->tasklet_throw(tasklet, PyExc_KeyError, NULL, NULL, 0) == -1,
+      stackless->tasklet_raise_exception(tasklet, PyExc_KeyError, NULL) == -1,
+      stackless->tasklet_kill(tasklet, 0) == -1,
+      stackless->tasklet_bind(tasklet, NULL, NULL, NULL) == -1,
+      stackless->tasklet_setup(tasklet, NULL, NULL) == -1,
+      stackless->channel_send(channel, Py_None) == -1,
+      stackless->channel_send_exception(channel, PyExc_KeyError, NULL) == -1,
+      stackless->channel_send_throw(channel, PyExc_KeyError, NULL, NULL) == -1,
+      stackless->run_n_tasklets(1) == -1,
+      stackless->channel_receive(channel) == NULL,
+      stackless->channel_new(NULL) == NULL,
+      stackless->queue_channel_new() == NULL,
+      stackless->callable_new(&fail, NULL, NULL) == NULL,
+      stackless->tasklet_new(NULL, NULL) == NULL,
+      stackless->tasklet_spawn(function, NULL, NULL) == NULL,
+      stackless->tasklet_get_frame(tasklet) == NULL,
+      stackless->set_schedule_callback(NULL) == NULL,
+      stackless->set_channel_callback(NULL) == NULL,
+      stackless->set_error_handler(NULL) == NULL,
+      stackless->schedule(NULL, 0) == NULL,
+      stackless->run(0, 0) == NULL,
+      // These are for who cleans up.
+      stackless->tasklet_remove(tasklet) == 0,
+      stackless->tasklet_insert(tasklet) == 0,
+      stackless->tasklet_check(tasklet) == 1,
+      stackless->channel_check(tasklet) == 0,
+      stackless->channel_close(channel) == 0,
+  };
+  for (size_t i = 0; i < COUNT(flags); ++i) {
+    if (!flags[i]) {
+      return PyErr_Format(PyExc_AssertionError, "call %zu", i);
+    }
+  }
+  return NULL;
 }
 
 // Imports once more, as something that was compiled with another header would.
@@ -249,7 +317,9 @@ static PyMethodDef single[] = {
     {"run", run, METH_VARARGS, NULL},
     {"run_n_tasklets", run_n_tasklets, METH_O, NULL},
     {"_spawn_doubler", spawn_doubler, METH_VARARGS, NULL},
+    {"_spawn_stubborn", spawn_stubborn, METH_NOARGS, NULL},
     {"_nested", nested, METH_NOARGS, NULL},
+    {"_while_failing", while_failing, METH_VARARGS, NULL},
     {"_import_again", import_again, METH_NOARGS, NULL},
     {"_pretend", pretend, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
