@@ -84,16 +84,16 @@ class game {
   // [frame]
   void frame() {
     ++number_;
-    const owned late = take(stackless_->run(bytecodes_in_a_frame, MARTLET_STACKLESS_TOTAL_TIMEOUT));
     for (person& one : people_) {
-      if (one.tasklet == late) stop_or_go_on(one);
-      listen(one);
+      if (one.tasklet == late_) go_on_or_stop(one);
     }
+    late_ = take(stackless_->run(bytecodes_in_a_frame, MARTLET_STACKLESS_TOTAL_TIMEOUT));
+    for (const person& one : people_) listen(one);
   }
 
-  // It goes on in the next frame, behind the others; when that has happened too often, with TaskletExit. A script that
-  // catches even that is late once more.
-  void stop_or_go_on(person& one) {
+  // Who was late goes on behind those that have been told something since; when that has happened too often, with
+  // TaskletExit. A script that catches even that is late once more.
+  void go_on_or_stop(person& one) {
     if (++one.late < patience) {
       check(stackless_->tasklet_insert(one.tasklet.get()));
     } else {
@@ -141,6 +141,7 @@ class game {
   const martlet_stackless_api* stackless_;
   owned scripts_;
   std::vector<person> people_;
+  owned late_;  // who was at work when the last frame was over
   int number_ = 0;
 };
 

@@ -13,8 +13,8 @@ frame 1: the guard hears steps
 frame 1: the merchant sells apple for 3
 frame 1: the philosopher thinks about the steps
 frame 2: the merchant has failed: KeyError('pear')
-frame 3: the philosopher is stopped
 frame 3: the guard hears a silence
+frame 4: the philosopher is stopped
 frame 5: the guard goes home
 1 is runnable: the game
 """

@@ -20,7 +20,7 @@ void refuse(PyObject* given, const char* call, const char* expected) {
 // Calls a function of the module with what was given, None when that is null.
 PyObject* set_hook(const char* setter, PyObject* callable) {
   const layer* home = may_run() ? find_layer() : nullptr;
-  return home != nullptr ? PyObject_CallMethod(home->module, setter, "O", callable != nullptr ? callable : Py_None)
+  return home != nullptr ? PyObject_CallMethod(home->module, setter, "(O)", callable != nullptr ? callable : Py_None)
                          : nullptr;
 }
 
