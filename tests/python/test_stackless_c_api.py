@@ -23,6 +23,8 @@ HEADER = pathlib.Path(stackless.get_include()) / "martlet/stackless.h"
 SOURCE = pathlib.Path(__file__).parent / "c_api/probe.c"
 COMPILER = [*shlex.split(sysconfig.get_config_var("CC")), "-fPIC", "-Wall", "-Wextra", "-Werror", "-I", stackless.get_include()]
 COMPILER += ["-isystem", sysconfig.get_path("include")]
+if hasattr(sys, "gettotalrefcount"):  # Debian's debug build has links for headers, which g++ follows to those of the other build
+    COMPILER.append("-fno-canonical-system-headers")
 
 
 def compile(*arguments):
