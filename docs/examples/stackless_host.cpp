@@ -103,7 +103,7 @@ class game {
   }
 
   void listen(const person& from) {
-    while (check(stackless_->channel_get_balance(from.says.get())) > 0) {
+    while (stackless_->channel_get_balance(from.says.get()) > 0) {
       const owned text = take(stackless_->channel_receive(from.says.get()));
       std::printf("frame %d: the %s %s\n", number_, from.name.c_str(), text_of(text.get()).c_str());
     }
