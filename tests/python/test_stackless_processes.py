@@ -30,7 +30,7 @@ def test_a_process_ends_whatever_its_tasklets_wait_for():
 def test_a_process_ends_whatever_the_tasklets_of_its_threads_wait_for():
     out, err = program(
         """
-        import threading, time
+        import gc, threading, time
         ch = stackless.channel()
 
         def elsewhere():
@@ -44,6 +44,8 @@ def test_a_process_ends_whatever_the_tasklets_of_its_threads_wait_for():
         for _ in range(3):
             threading.Thread(target=elsewhere, daemon=True).start()
             ready.acquire()
+        gc.collect()  # kills those that nobody has any more; their threads go on waiting
+        time.sleep(0.1)
         print("end")
         """
     )

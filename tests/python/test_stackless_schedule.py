@@ -166,7 +166,7 @@ def test_a_name_is_there_for_everything_that_stackless_has():
         getthreads get_thread_info current main runcount threads switch_trap enable_softswitch set_schedule_callback
         get_schedule_callback set_channel_callback get_channel_callback set_error_handler pickle_flags pickle_flags_default
         PICKLEFLAGS_PRESERVE_TRACING_STATE PICKLEFLAGS_PRESERVE_AG_FINALIZER PICKLEFLAGS_RESET_AG_FINALIZER getuncollectables
-        getdebug debug uncollectables pickle_with_tracing_state QueueChannel run_n_tasklets"""
+        getdebug debug uncollectables pickle_with_tracing_state QueueChannel run_n_tasklets spread"""
     assert [name for name in names.split() if not hasattr(stackless, name)] == []
     names = """bind setup __call__ insert remove run switch kill throw raise_exception set_atomic set_ignore_nesting bind_thread
         set_context context_run alive paused blocked scheduled restorable atomic ignore_nesting is_main is_current block_trap

@@ -386,6 +386,49 @@ def test_what_cannot_be_bound_to_a_thread_is_refused():
         del one, nested
 
 
+
+def test_a_channel_is_looked_at_and_changed_while_threads_use_it():
+    ch, rounds, got, wrong = stackless.channel(), 200, [], []
+    ids, is_over = {threading.get_ident(), -1}, threading.Event()
+    may_be = {"alive", "blocked", "is_current", "is_main", "paused", "restorable", "scheduled"}
+
+    def insists(call, *args):
+        while True:
+            try:
+                return call(*args)
+            except ValueError:  # it is closed just now
+                pass
+
+    def receives():
+        ids.add(threading.get_ident())
+        for _ in range(rounds):
+            got.append(insists(ch.receive))
+
+    def looks():
+        while not is_over.is_set():
+            for number in -1, 0, 1:
+                ch.preference, ch.schedule_all = number, number
+                ch.close()
+                waits = ch.queue
+                seen = ch.closing, ch.closed in (True, False), ch.balance in (-1, 0, 1), ch.preference, ch.schedule_all
+                if seen != (True, True, True, number, abs(number)):
+                    wrong.append(seen)
+                if waits is not None and (waits.thread_id not in ids or traits(waits) - may_be):
+                    wrong.append(waits)
+                ch.open()
+
+    threads = [threading.Thread(target=call) for call in (receives, looks)]
+    for one in threads:
+        one.start()
+    for n in range(rounds):
+        insists(ch.send, n)
+    is_over.set()
+    for one in threads:
+        one.join()
+    assert got == list(range(rounds)) and wrong == []
+    assert ch.balance == 0 and not ch.closing
+
+
 # the end of a thread
 
 

@@ -1,4 +1,4 @@
-"""The API of Stackless Python on a stock CPython: tasklets and channels on one thread, in an order that is always the same.
+"""The API of Stackless Python on a stock CPython: tasklets and channels on one thread, in an order that is always the same, or on several.
 
 An old program runs with one import changed, `from martlet import stackless`, or unchanged with `python -m martlet.stackless`.
 """
@@ -17,6 +17,8 @@ if _native is None:
 
 globals().update({name: value for name, value in vars(_native).items() if not name.startswith("_")})
 _C_API = _native._C_API  # for martlet/stackless.h
+
+from martlet.stackless._spread import spread  # noqa: E402 (it needs the native part)
 
 PICKLEFLAGS_PRESERVE_TRACING_STATE = 1
 PICKLEFLAGS_PRESERVE_AG_FINALIZER = 2

@@ -15,6 +15,7 @@ PyObject* or_none(tasklet* one) { return Py_NewRef(one != nullptr ? one->self() 
 // Tasklets' flags, each as a function of one.
 template <auto Predicate>
 PyObject* flag(PyObject* self, void*) {
+  const guard held(chains);
   return boolean(Predicate(*as_tasklet(self)));
 }
 
@@ -56,8 +57,13 @@ int set_block_trap(PyObject* self, PyObject* value, void*) {
 }
 
 PyObject* get_thread_id(PyObject* self, void*) {
-  const thread* its = thread_of(*as_tasklet(self));
-  return its != nullptr ? PyLong_FromUnsignedLong(its->id) : PyLong_FromLong(-1);
+  unsigned long id = 0;
+  {
+    const guard held(chains);
+    const thread* its = thread_of(*as_tasklet(self));
+    id = its != nullptr ? its->id : 0;
+  }
+  return id != 0 ? PyLong_FromUnsignedLong(id) : PyLong_FromLong(-1);
 }
 
 PyObject* get_frame(PyObject* self, void*) {

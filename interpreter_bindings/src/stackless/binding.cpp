@@ -1,5 +1,6 @@
 #include "bomb.hpp"
 #include "contexts.hpp"
+#include "crew.hpp"
 #include "frames.hpp"
 #include "schedule.hpp"
 #include "tasklet.hpp"
@@ -119,28 +120,36 @@ bool set_up(tasklet& one, PyObject* args, PyObject* kwargs, bool inserts) {
   one.times_switched_to = 0;
   if (inserts) {
     Py_INCREF(one.self());
-    one.home->insert(one);
-    one.home->wake();
+    if (!offer(one)) [[likely]] {
+      one.home->insert(one);
+      one.home->wake();
+    }
   }
   return true;
 }
 
 bool bind_thread(tasklet& one, thread& there) {
-  if (one.where == place::chain) {
-    return raise(PyExc_RuntimeError, "can't (re)bind a runnable tasklet");
-  }
-  if (one.what == stage::started && thread_of(one) != nullptr) {
-    return raise(PyExc_RuntimeError, "tasklet has C state on its stack");
-  }
   thread* before = nullptr;
+  const char* refusal = nullptr;
   {
     const guard held(chains);
-    there.keep();
-    before = std::exchange(one.home, &there);
-    if (one.what == stage::started) {  // its thread has ended: of what it was nothing is left
-      one.what = stage::none;
-      one.stack = nullptr;
+    if (one.where == place::chain || one.where == place::offers) {
+      refusal = "can't (re)bind a runnable tasklet";
+    } else if (one.what == stage::started && thread_of(one) != nullptr) {
+      refusal = "tasklet has C state on its stack";
+    } else {
+      there.keep();
+      before = one.home;
+      one.home = &there;
+      one.may_spread = false;
+      if (one.what == stage::started) {  // its thread has ended: of what it was nothing is left
+        one.what = stage::none;
+        one.stack = nullptr;
+      }
     }
+  }
+  if (refusal != nullptr) {
+    return raise(PyExc_RuntimeError, refusal);
   }
   before->let_go();
   return true;

@@ -8,8 +8,9 @@ namespace {
 // Has a callback run for a tasklet, which is the one that it finds to be current. What switches meanwhile is refused.
 class in_callback {
  public:
-  in_callback(thread& here, tasklet* who) noexcept : here_(here), before_(std::exchange(here.waiting, who)) {
+  in_callback(thread& here, tasklet* who) noexcept : here_(here), before_(here.waiting) {
     here.in_callback = true;
+    here.waiting = who;
   }
   in_callback(const in_callback&) = delete;
   in_callback& operator=(const in_callback&) = delete;
@@ -23,29 +24,16 @@ class in_callback {
   tasklet* before_;
 };
 
-// Replaces a hook.
-//
-// Returns the old one, or None.
-PyObject* exchange_hook(PyObject*& hook, PyObject* by) {
-  object before = object::share(by == Py_None ? nullptr : by);
-  {
-    const guard held(chains);
-    PyObject* old = std::exchange(hook, before.release());
-    before = object::take(old);
-  }
-  return before ? before.release() : Py_NewRef(Py_None);
-}
-
-PyObject* set_hook(PyObject*& hook, PyObject* by, const char* refusal) {
+PyObject* set_hook(hook& which, PyObject* by, const char* refusal) {
   if (by != Py_None && PyCallable_Check(by) == 0) {
     PyErr_SetString(PyExc_TypeError, refusal);
     return nullptr;
   }
-  return exchange_hook(hook, by);
+  return exchange_hook(which, by);
 }
 
-PyObject* get_hook(PyObject* const& hook) {
-  object now = current_hook(hook);
+PyObject* get_hook(const hook& which) {
+  object now = current_hook(which);
   return now ? now.release() : Py_NewRef(Py_None);
 }
 
@@ -71,15 +59,25 @@ PyObject* set_error_handler(PyObject* module, PyObject* args) {
 
 }  // namespace
 
+PyObject* exchange_hook(hook& which, PyObject* by) {
+  PyObject* before = nullptr;
+  {
+    const guard held(chains);
+    before = which;
+    which = by == Py_None ? nullptr : Py_NewRef(by);
+  }
+  return before != nullptr ? before : Py_NewRef(Py_None);
+}
+
 void notify_schedule(thread& here, tasklet* from, tasklet* to) {
-  const object hook = current_hook(here.home.schedule_hook);
-  if (!hook || here.in_callback) {
+  const object callback = current_hook(here.home.schedule_hook);
+  if (!callback || here.in_callback) {
     return;
   }
   const error_set_aside error;
   const in_callback mark(here, from);
   PyObject* const none = Py_None;
-  const object answer = object::take(PyObject_CallFunctionObjArgs(hook.get(), from != nullptr ? from->self() : none,
+  const object answer = object::take(PyObject_CallFunctionObjArgs(callback.get(), from != nullptr ? from->self() : none,
                                                                   to != nullptr ? to->self() : none, nullptr));
   if (!answer) {
     const object what = object::take(PyUnicode_FromString("Error in scheduling callback"));
@@ -88,8 +86,8 @@ void notify_schedule(thread& here, tasklet* from, tasklet* to) {
 }
 
 bool notify_channel(thread& here, channel& where, tasklet& who, bool sends, bool will_block) {
-  const object hook = current_hook(here.home.channel_hook);
-  if (!hook) {
+  const object callback = current_hook(here.home.channel_hook);
+  if (!callback) {
     return true;
   }
   if (here.in_callback) {
@@ -98,8 +96,8 @@ bool notify_channel(thread& here, channel& where, tasklet& who, bool sends, bool
   }
   const error_set_aside error;
   const in_callback mark(here, &who);
-  const object answer = object::take(PyObject_CallFunction(hook.get(), "OOii", where.self(), who.self(), sends ? 1 : 0,
-                                                           will_block ? 1 : 0));
+  const object answer = object::take(PyObject_CallFunction(callback.get(), "OOii", where.self(), who.self(),
+                                                           sends ? 1 : 0, will_block ? 1 : 0));
   if (!answer) {
     const object what = object::take(PyUnicode_FromString("Error in channel callback"));
     PyErr_WriteUnraisable(what.get());

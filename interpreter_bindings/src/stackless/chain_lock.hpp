@@ -3,7 +3,9 @@
 #include "../object.hpp"
 
 #include <mutex>
+#include <type_traits>
 
+#include <martlet/base/atomic.hpp>
 #include <martlet/base/spin_lock.hpp>
 
 namespace martlet::python::stackless {
@@ -24,5 +26,28 @@ struct chain_lock {
 inline constinit chain_lock chains;
 
 using guard = std::lock_guard<chain_lock>;
+
+/// A field that is changed under the lock, and looked at without it where the answer is only a hint: whoever acts on it looks again under
+/// the lock, or is the only thread that could have changed it to something else.
+template <class T>
+class glimpse {
+ public:
+  glimpse() noexcept = default;
+  glimpse(T value) noexcept : value_(value) {}
+  glimpse& operator=(T value) noexcept {
+    value_.store(value, base::relaxed);  // what depends on it is ordered by the lock
+    return *this;
+  }
+
+  operator T() const noexcept { return value_.load(base::relaxed); }
+  T operator->() const noexcept
+    requires std::is_pointer_v<T>
+  {
+    return *this;
+  }
+
+ private:
+  base::atomic<T> value_{};
+};
 
 }  // namespace martlet::python::stackless

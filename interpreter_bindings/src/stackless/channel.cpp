@@ -11,13 +11,16 @@
 #include <structmember.h>
 
 namespace martlet::python::stackless {
+
+extern PyGetSetDef channel_attributes[];
+
 namespace {
 
 // Which way a value goes, seen from who calls.
 constexpr int sending = 1;
 constexpr int receiving = -1;
 
-// Whether somebody waits for the other half. Under the lock, unless the answer may be old.
+// Whether somebody waits for the other half. Under the lock.
 bool can_go_on(const channel& on, int direction) noexcept { return on.balance * direction < 0; }
 
 // Keeps a value for whoever receives next. Under the lock.
@@ -40,10 +43,9 @@ kept_value* take_kept(channel& from) noexcept {
 
 // Somebody waits for the other half: exchanges the values, and goes on with whom the channel prefers.
 //
-// Returns false, and has done nothing, when another thread was quicker.
+// Returns false, and has done nothing, when nobody does by now.
 bool exchange(thread& here, channel& on, tasklet& from, int direction, object& result, outcome& how) {
   tasklet* target = nullptr;
-  tasklet* behind = nullptr;
   object kept_target;
   object kept_next;
   tasklet* next = nullptr;
@@ -55,7 +57,6 @@ bool exchange(thread& here, channel& on, tasklet& from, int direction, object& r
     }
     target = on.head;
     kept_target = hold(target);
-    behind = target->next;
     on.remove(*target);
     std::swap(from.value, target->value);
     is_elsewhere = target->home != &here;
@@ -84,7 +85,7 @@ bool exchange(thread& here, channel& on, tasklet& from, int direction, object& r
       here.remove(*target);
     }
     if (target->where == place::nowhere) {
-      on.insert(*target, -direction, behind != nullptr && behind->queue == &on ? behind : nullptr);
+      on.insert(*target, -direction, on.head);
       std::swap(from.value, target->value);
     }
   } else if (is_elsewhere) {
@@ -95,27 +96,28 @@ bool exchange(thread& here, channel& on, tasklet& from, int direction, object& r
 
 // Nobody waits for the other half.
 //
-// Returns false, and has done nothing, when another thread was quicker.
+// Returns false, and has done nothing, when somebody does by now.
 bool block(thread& here, channel& on, tasklet& from, int direction, object& result, outcome& how) {
   how = outcome::failed;
-  if (from.block_trap) {
-    PyErr_SetString(PyExc_RuntimeError, "this tasklet does not like to be blocked.");
-    return true;
-  }
-  if (on.is_closing) {
-    PyErr_SetString(PyExc_ValueError, "Send/receive operation on a closed channel");
-    return true;
-  }
+  PyObject* refusal = nullptr;
   tasklet* next = nullptr;
   {
     const guard held(chains);
     if (can_go_on(on, direction)) {
       return false;
     }
-    here.remove(from);  // the chain's reference is the queue's now
-    on.insert(from, direction, nullptr);
-    next = here.current;
-    from.waits_for = as_channel(Py_NewRef(on.self()));
+    refusal = from.block_trap ? PyExc_RuntimeError : on.is_closing ? PyExc_ValueError : nullptr;
+    if (refusal == nullptr) {
+      here.remove(from);  // the chain's reference is the queue's now
+      on.insert(from, direction, nullptr);
+      next = here.current;
+      from.waits_for = as_channel(Py_NewRef(on.self()));
+    }
+  }
+  if (refusal != nullptr) {
+    PyErr_SetString(refusal, refusal == PyExc_RuntimeError ? "this tasklet does not like to be blocked."
+                                                           : "Send/receive operation on a closed channel");
+    return true;
   }
   how = schedule(here, from, next, result);
   const object kept = object::take(std::exchange(from.waits_for, nullptr)->self());
@@ -134,7 +136,7 @@ bool block(thread& here, channel& on, tasklet& from, int direction, object& resu
 //
 // Returns false when it does not.
 bool keep_value(channel& on, tasklet& from, object& result, outcome& how) {
-  if (!on.keeps || on.is_closing) {
+  if (!on.keeps) {
     return false;
   }
   std::unique_ptr<kept_value> one(new (std::nothrow) kept_value);
@@ -144,7 +146,7 @@ bool keep_value(channel& on, tasklet& from, object& result, outcome& how) {
     return true;
   }
   const guard held(chains);
-  if (can_go_on(on, sending)) {
+  if (on.is_closing || can_go_on(on, sending)) {
     return false;
   }
   one->value = claim_value(from);
@@ -169,16 +171,15 @@ bool receive_kept(thread& here, channel& on, tasklet& from, object& result, outc
   return true;
 }
 
-outcome exchange_or_block(thread& here, channel& on, tasklet& from, int direction, object& result) {
+// Does what could be done a moment ago, or the other thing if that has changed: each of them looks again under the lock.
+outcome exchange_or_block(thread& here, channel& on, tasklet& from, int direction, bool can, object& result) {
   outcome how = outcome::failed;
-  for (;;) {
-    if (can_go_on(on, direction)) {
-      if ((direction == receiving && receive_kept(here, on, from, result, how)) ||
-          exchange(here, on, from, direction, result, how)) {
-        return how;
-      }
-    } else if ((direction == sending && keep_value(on, from, result, how)) ||
-               block(here, on, from, direction, result, how)) {
+  for (;; can = !can) {
+    const bool is_done = can ? (direction == receiving && receive_kept(here, on, from, result, how)) ||
+                                   exchange(here, on, from, direction, result, how)
+                             : (direction == sending && keep_value(on, from, result, how)) ||
+                                   block(here, on, from, direction, result, how);
+    if (is_done) {
       return how;
     }
   }
@@ -195,20 +196,22 @@ PyObject* act(channel& on, PyObject* value, int direction, PyObject* const* argu
   tasklet& from = here->running();
   from.arguments = arguments;
   object before;
+  bool can = false;
   bool will_block = false;
   bool is_elsewhere = false;
+  bool is_watched = false;
   {
     const guard held(chains);
     before = object::take(std::exchange(from.value, Py_NewRef(value)));
-    const bool can = can_go_on(on, direction);
+    can = can_go_on(on, direction);
     will_block = !can && !(on.keeps && direction == sending);
     is_elsewhere = can && on.head != nullptr && on.head->home != here;
+    is_watched = here->home.channel_hook != nullptr;
   }
   object result;
   outcome how = outcome::failed;
-  const bool is_watched = here->home.channel_hook != nullptr;
   if (!is_watched || is_elsewhere || notify_channel(*here, on, from, direction == sending, will_block)) {
-    how = exchange_or_block(*here, on, from, direction, result);
+    how = exchange_or_block(*here, on, from, direction, can, result);
   }
   if (is_watched && is_elsewhere && how != outcome::failed &&
       !notify_channel(*here, on, from, direction == sending, will_block)) {
@@ -257,8 +260,13 @@ void remove_all(channel& of) {
   }
 }
 
+void set_closing(PyObject* self, bool flag) noexcept {
+  const guard held(chains);
+  as_channel(self)->is_closing = flag;
+}
+
 int clear(PyObject* self) {
-  as_channel(self)->is_closing = true;
+  set_closing(self, true);
   remove_all(*as_channel(self));
   return 0;
 }
@@ -330,20 +338,25 @@ PyObject* send_sequence(PyObject* self, PyObject* sequence) {
 
 PyObject* next_value(PyObject* self) {
   channel& from = *as_channel(self);
-  return from.is_closing && from.balance <= 0 ? nullptr : receive(from);
+  bool is_at_end = false;
+  {
+    const guard held(chains);
+    is_at_end = from.is_closing && from.balance <= 0;
+  }
+  return is_at_end ? nullptr : receive(from);
 }
 
 PyObject* close(PyObject* self, PyObject*) {
-  as_channel(self)->is_closing = true;
+  set_closing(self, true);
   Py_RETURN_NONE;
 }
 
 PyObject* open(PyObject* self, PyObject*) {
-  as_channel(self)->is_closing = false;
+  set_closing(self, false);
   Py_RETURN_NONE;
 }
 
-// The bits of Stackless's flags: closing, two of the preference, schedule_all.
+// The bits of Stackless's flags: closing, two of the preference, schedule_all. Under the lock.
 int flags_of(const channel& one) noexcept {
   return (one.is_closing ? 1 : 0) | (one.preference & 3) << 1 | (one.schedules_all ? 8 : 0);
 }
@@ -352,9 +365,11 @@ PyObject* reduce(PyObject* self, PyObject*) {
   channel& one = *as_channel(self);
   std::vector<object> waiting;
   int balance = 0;
+  int flags = 0;
   {
     const guard held(chains);
     balance = one.balance;
+    flags = flags_of(one);
     for (tasklet* each = one.head; each != nullptr; each = each->next) {
       waiting.push_back(object::share(each->self()));
     }
@@ -363,7 +378,7 @@ PyObject* reduce(PyObject* self, PyObject*) {
     }
   }
   const object list = object::take(list_of(std::move(waiting)));
-  return list ? Py_BuildValue("(O()(iiO))", Py_TYPE(self), balance, flags_of(one), list.get()) : nullptr;
+  return list ? Py_BuildValue("(O()(iiO))", Py_TYPE(self), balance, flags, list.get()) : nullptr;
 }
 
 PyObject* set_state(PyObject* self, PyObject* state) {
@@ -376,9 +391,12 @@ PyObject* set_state(PyObject* self, PyObject* state) {
     return nullptr;
   }
   remove_all(one);
-  one.is_closing = (flags & 1) != 0;
-  one.preference = static_cast<std::int8_t>((flags >> 1 & 3) == 3 ? -1 : flags >> 1 & 3);
-  one.schedules_all = (flags & 8) != 0;
+  {
+    const guard held(chains);
+    one.is_closing = (flags & 1) != 0;
+    one.preference = static_cast<std::int8_t>((flags >> 1 & 3) == 3 ? -1 : flags >> 1 & 3);
+    one.schedules_all = (flags & 8) != 0;
+  }
   if (one.keeps && balance > 0) {
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); ++i) {
       if (const object sent = object::take(send(one, PyList_GET_ITEM(list, i))); !sent) {
@@ -396,52 +414,6 @@ PyObject* set_state(PyObject* self, PyObject* state) {
     }
   }
   return Py_NewRef(self);
-}
-
-PyObject* get_queue(PyObject* self, void*) {
-  const guard held(chains);
-  tasklet* first = as_channel(self)->head;
-  return Py_NewRef(first != nullptr ? first->self() : Py_None);
-}
-
-PyObject* get_closing(PyObject* self, void*) { return PyBool_FromLong(as_channel(self)->is_closing ? 1 : 0); }
-
-PyObject* get_closed(PyObject* self, void*) {
-  return PyBool_FromLong(as_channel(self)->is_closing && as_channel(self)->balance == 0 ? 1 : 0);
-}
-
-PyObject* get_preference(PyObject* self, void*) { return PyLong_FromLong(as_channel(self)->preference); }
-
-// Reads the sign of an integer of any size.
-bool read_sign(PyObject* value, const char* refusal, int& sign) {
-  if (value == nullptr || !PyLong_Check(value)) {
-    PyErr_SetString(PyExc_TypeError, refusal);
-    return false;
-  }
-  int overflow = 0;
-  const long number = PyLong_AsLongAndOverflow(value, &overflow);
-  sign = overflow != 0 ? overflow : number > 0 ? 1 : number < 0 ? -1 : 0;
-  return true;
-}
-
-int set_preference(PyObject* self, PyObject* value, void*) {
-  int sign = 0;
-  if (!read_sign(value, "preference must be set to an integer", sign)) {
-    return -1;
-  }
-  as_channel(self)->preference = static_cast<std::int8_t>(sign);
-  return 0;
-}
-
-PyObject* get_schedule_all(PyObject* self, void*) { return PyLong_FromLong(as_channel(self)->schedules_all ? 1 : 0); }
-
-int set_schedule_all(PyObject* self, PyObject* value, void*) {
-  int sign = 0;
-  if (!read_sign(value, "preference must be set to a bool or integer", sign)) {
-    return -1;
-  }
-  as_channel(self)->schedules_all = sign != 0;
-  return 0;
 }
 
 PyMethodDef methods[] = {
@@ -465,21 +437,7 @@ PyMethodDef methods[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 
-PyGetSetDef attributes[] = {
-    {"queue", get_queue, nullptr, "The tasklet that has been waiting for longest, or None; the others are its next.",
-     nullptr},
-    {"closing", get_closing, nullptr, "Whether close was called.", nullptr},
-    {"closed", get_closed, nullptr, "Whether close was called and nobody waits.", nullptr},
-    {"preference", get_preference, set_preference,
-     "Who goes on when a value has passed: -1 the receiver (default), 1 the sender, 0 whoever came last.", nullptr},
-    {"schedule_all", get_schedule_all, set_schedule_all,
-     "Whether the next runnable tasklet goes on instead of any of them.", nullptr},
-    {nullptr, nullptr, nullptr, nullptr, nullptr},
-};
-
 PyMemberDef members[] = {
-    {"balance", T_INT, offsetof(channel, balance), READONLY,
-     "How many tasklets wait: to send, or, as a negative number, to receive."},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(channel, weak_references), READONLY, nullptr},
     {nullptr, 0, 0, 0, nullptr},
 };
@@ -495,7 +453,7 @@ PyType_Slot slots[] = {
     {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
     {Py_tp_iternext, reinterpret_cast<void*>(next_value)},
     {Py_tp_methods, methods},
-    {Py_tp_getset, attributes},
+    {Py_tp_getset, channel_attributes},
     {Py_tp_members, members},
     {0, nullptr},
 };
@@ -510,7 +468,10 @@ PyObject* create_queue(PyTypeObject* type, PyObject*, PyObject*) {
   return made->self();
 }
 
-Py_ssize_t count_kept(PyObject* self) { return std::max(as_channel(self)->balance, 0); }
+Py_ssize_t count_kept(PyObject* self) {
+  const guard held(chains);
+  return std::max(as_channel(self)->balance, 0);
+}
 
 int is_true(PyObject*) { return 1; }  // an empty one too
 

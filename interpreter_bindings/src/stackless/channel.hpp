@@ -12,6 +12,8 @@ struct kept_value {
 
 /// `stackless.channel`: tasklets that wait, all to send or all to receive. `stackless.QueueChannel` keeps the values of those that
 /// would wait to send.
+///
+/// All but `home` and `keeps` is under the lock.
 struct channel {
   PyObject_HEAD layer* home;
   tasklet* head;
@@ -22,7 +24,7 @@ struct channel {
   bool schedules_all;
   bool is_closing;
   bool keeps;              // it is a QueueChannel
-  kept_value* first_kept;  // the oldest; under the lock, as the next
+  kept_value* first_kept;  // the oldest
   kept_value* last_kept;
 
   PyObject* self() noexcept { return reinterpret_cast<PyObject*>(this); }

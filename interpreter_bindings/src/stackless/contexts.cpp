@@ -56,7 +56,7 @@ bool set_context(tasklet& one, PyObject* context) {
   PyThreadState* mine = PyThreadState_Get();
   const thread* its = thread_of(one);
   const bool is_here = its != nullptr && its->state == mine;
-  if (!is_here && (is_current(one) || one.where == place::chain)) {
+  if ((!is_here && (is_current(one) || one.where == place::chain)) || one.where == place::offers) {
     PyErr_SetString(PyExc_RuntimeError, "tasklet belongs to a different thread");
     return false;
   }
@@ -81,12 +81,20 @@ bool take_current_context(tasklet& one) {
   if (!ensure_current()) {
     return false;
   }
-  PyObject* now = PyThreadState_Get()->context;
+  PyThreadState* mine = PyThreadState_Get();
+  object now = object::share(mine->context);
+  one.may_spread = one.home->state == mine && one.home->mates != nullptr;
+  if (one.may_spread) [[unlikely]] {  // no two threads may be in one context at once
+    now = object::take(PyContext_Copy(now.get()));
+    if (!now) {
+      return false;
+    }
+  }
   if (one.context == nullptr && one.what != stage::started) [[likely]] {
-    one.context = Py_NewRef(now);
+    one.context = now.release();
     return true;
   }
-  return set_context(one, now);
+  return set_context(one, now.get());
 }
 
 PyObject* run_in_context(tasklet& one, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {

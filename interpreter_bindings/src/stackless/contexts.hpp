@@ -4,7 +4,7 @@
 
 namespace martlet::python::stackless {
 
-/// Gives a tasklet the context of the code that calls: the same, not a copy.
+/// Gives a tasklet the context of the code that calls: the same, not a copy, unless it may run on another thread.
 ///
 /// Returns   false with an exception set.
 bool take_current_context(tasklet& one);

@@ -1,5 +1,6 @@
 #include "bomb.hpp"
 #include "channel.hpp"
+#include "crew.hpp"
 #include "interpreter_call.hpp"
 #include "switch.hpp"
 #include "tracing.hpp"
@@ -59,22 +60,61 @@ void clean_state(thread& here) {
   }
 }
 
+// Among mates the last runnable tasklet of a thread does not end alone: another one that is offered goes on, and where the main tasklet
+// waits in a channel it does so as long as somebody can still come. So does it when the end is that of one which a collector has killed:
+// the program has done nothing.
+void wait_for_successor(thread& here, tasklet& one, object& value) {
+  if (here.mates != nullptr) {
+    take_offered(here, 1);
+  }
+  for (;;) {
+    object own;
+    {
+      const guard held(chains);
+      if (one.next != &one || here.watchdog(false)->blocked == 0) {
+        return;
+      }
+      here.remove(one);
+      own = object::take(one.self());  // the chain's reference
+    }
+    const object next = wait_for_others(here, one, &others_can_run);
+    {
+      const guard held(chains);
+      if (one.where == place::nowhere) {
+        here.insert(*as_tasklet(own.release()));
+      }
+      here.current = &one;
+    }
+    if (!next) {
+      value = PyErr_Occurred() != nullptr ? bomb_of_error(here.home) : std::move(value);
+      return;
+    }
+  }
+}
+
 // Who goes on when a tasklet has ended: the next one of the chain; when there is none, or when an error has to be told, whoever
 // called `run`. It is in the chain then.
 tasklet* successor(thread& here, tasklet& one, object& value, object& chosen) {
   layer& home = here.home;
   tasklet* watchdog = here.watchdog(false);
-  if (one.next == &one && watchdog->blocked != 0 && !is_bomb(home, value.get())) {
-    value =
-        runtime_error_bomb(home, watchdog->blocked < 0 ? "the main tasklet is receiving without a sender available."
-                                                       : "the main tasklet is sending without a receiver available.");
+  int blocked = 0;
+  {
+    const guard held(chains);
+    if (one.next == &one) {
+      blocked = watchdog->blocked;
+    }
+  }
+  if (blocked != 0 && !is_bomb(home, value.get())) {
+    value = runtime_error_bomb(home, blocked < 0 ? "the main tasklet is receiving without a sender available."
+                                                 : "the main tasklet is sending without a receiver available.");
   }
   const bool is_told = is_bomb(home, value.get());
   if (is_told) {
     set_value(*watchdog, value.get());
   }
   const guard held(chains);
-  tasklet* next = is_told || one.next == &one ? watchdog : one.next;
+  here.ran_dry = !is_told && one.next == &one;
+  tasklet* next = is_told || here.ran_dry ? watchdog : one.next;
   here.make_runnable(*next);
   chosen = hold(next);
   return next;
@@ -107,6 +147,9 @@ void end_tasklet(thread& here, fiber& mine, bool has_failed) {
   Py_CLEAR(one.function);
   one.end_time = now();
   set_value(one, Py_None);
+  if ((here.mates != nullptr || one.is_zombie) && !is_bomb(here.home, value.get())) [[unlikely]] {
+    wait_for_successor(here, one, value);
+  }
   tasklet* next = nullptr;
   object chosen;
   do {

@@ -1,6 +1,7 @@
 #include "../arguments.hpp"
 #include "bomb.hpp"
 #include "contexts.hpp"
+#include "crew.hpp"
 #include "pickling.hpp"
 #include "schedule.hpp"
 #include "tasklet.hpp"
@@ -125,6 +126,8 @@ PyObject* bind_thread_call(PyObject* self, PyObject* args) {
   int overflow = 0;
   const bool is_here = given == nullptr || (PyLong_AsLongAndOverflow(given, &overflow) == -1 && overflow == 0);
   if (is_here) {
+    claim(one, *here);
+    one.may_spread = one.may_spread && one.home != here;  // it stays
     return one.home == here || bind_thread(one, *here) ? Py_NewRef(Py_None) : nullptr;
   }
   const unsigned long id = PyLong_AsUnsignedLong(given);
@@ -190,7 +193,7 @@ PyMethodDef tasklet_methods[] = {
      "set_ignore_nesting(flag, /)\n--\n\nSays whether the tasklet may be interrupted below C functions, and returns what was said "
      "before."},
     {"bind_thread", bind_thread_call, METH_VARARGS,
-     "bind_thread(thread_id=-1, /)\n--\n\nMoves a tasklet that has not started to another thread, to this one by default."},
+     "bind_thread(thread_id=-1, /)\n--\n\nMoves a tasklet that has not started to another thread, to this one by default. It stays there."},
     {"set_context", as_method(set_context_call), METH_FASTCALL | METH_KEYWORDS,
      "set_context(context)\n--\n\nGives the tasklet another context (contextvars), and returns the tasklet."},
     {"context_run", as_method(context_run), METH_FASTCALL | METH_KEYWORDS,

@@ -152,7 +152,8 @@ int execute(PyObject* module) {
       make_channel_type(module, home) && make_atomic_type(module, home) &&
       PyModule_AddFunctions(module, functions) == 0 && PyModule_AddFunctions(module, callback_functions) == 0 &&
       PyModule_AddFunctions(module, run_functions) == 0 && PyModule_AddFunctions(module, schedule_functions) == 0 &&
-      PyModule_AddFunctions(module, thread_functions) == 0 && add_c_api(module) && register_at_exit(module);
+      PyModule_AddFunctions(module, thread_functions) == 0 && PyModule_AddFunctions(module, crew_functions) == 0 &&
+      add_c_api(module) && register_at_exit(module);
   return is_complete ? 0 : -1;
 }
 
@@ -173,9 +174,9 @@ int traverse(PyObject* module, visitproc visit, void* arg) {
 // The types stay: a thread's record, and its main tasklet, may outlive the module.
 int clear(PyObject* module) {
   layer& home = layer_of(module);
-  Py_CLEAR(home.schedule_hook);
-  Py_CLEAR(home.channel_hook);
-  Py_CLEAR(home.error_handler);
+  for (hook* each : {&home.schedule_hook, &home.channel_hook, &home.error_handler}) {
+    Py_DECREF(exchange_hook(*each, Py_None));
+  }
   return 0;
 }
 

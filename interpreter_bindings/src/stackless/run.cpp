@@ -1,6 +1,8 @@
 #include "run.hpp"
 
 #include "../arguments.hpp"
+#include "bomb.hpp"
+#include "crew.hpp"
 #include "schedule.hpp"
 #include "watchdog.hpp"
 
@@ -22,6 +24,9 @@ tasklet* pop_run(thread& here) {
   const guard held(chains);
   tasklet* last = here.runs.back();
   here.runs.pop_back();
+  if (here.mates != nullptr) [[unlikely]] {
+    wake_done(*here.mates);  // those of them that have waited for this one
+  }
   if (last == here.timed_run && std::find(here.runs.begin(), here.runs.end(), last) == here.runs.end()) {
     here.timed_run = nullptr;
   }
@@ -53,6 +58,19 @@ void pop_runs(thread& here, tasklet& caller) {
   }
 }
 
+// Whoever is in `run` has come back: when that was because nothing was runnable, and yet there is more to come from its mates, it
+// leaves the chain again.
+bool goes_round(thread& here, tasklet& caller) {
+  object dropped;
+  const guard held(chains);
+  if (!std::exchange(here.ran_dry, false) || here.runs.empty() || here.runs.back() != &caller || !has_more(here)) {
+    return false;
+  }
+  here.remove(caller);
+  dropped = object::take(caller.self());  // the list has another reference
+  return true;
+}
+
 }  // namespace
 
 PyObject* run(thread& here, long timeout, unsigned flags) {
@@ -61,6 +79,9 @@ PyObject* run(thread& here, long timeout, unsigned flags) {
     return nullptr;
   }
   caller.arguments = nullptr;
+  if (object error = claim_error(here); error) {
+    return explode(here.home, std::move(error));
+  }
   const bool is_timed = timeout > 0 && here.timed_run == nullptr;
   const earlier before{here.run_flags, here.interval};
   if (is_timed) {
@@ -81,19 +102,27 @@ PyObject* run(thread& here, long timeout, unsigned flags) {
     here.remove(caller);
   }
   object result;
-  if (schedule(here, caller, here.current, result) == outcome::failed) {
-    tasklet* mine = pop_run(here);
-    restore(here, before, is_timed);
-    object dropped;
-    const guard held(chains);
-    if (mine->where == place::nowhere) {
-      here.insert(*mine);
-      here.current = mine;
-    } else {
-      dropped = object::take(mine->self());
+  do {
+    here.ran_dry = false;
+    tasklet* next = nullptr;
+    {
+      const guard held(chains);
+      next = here.current;
     }
-    return nullptr;
-  }
+    if (schedule(here, caller, next, result) == outcome::failed) {
+      tasklet* mine = pop_run(here);
+      restore(here, before, is_timed);
+      object dropped;
+      const guard held(chains);
+      if (mine->where == place::nowhere) {
+        here.insert(*mine);
+        here.current = mine;
+      } else {
+        dropped = object::take(mine->self());
+      }
+      return nullptr;
+    }
+  } while (here.mates != nullptr && result && here.interrupted == nullptr && goes_round(here, caller));
   if (std::find(here.runs.begin(), here.runs.end(), &caller) != here.runs.end()) {
     pop_runs(here, caller);
     restore(here, before, is_timed);
@@ -102,6 +131,9 @@ PyObject* run(thread& here, long timeout, unsigned flags) {
   const object kept = object::take(victim != nullptr ? victim->self() : nullptr);
   if (!result) {
     return nullptr;
+  }
+  if (object error = victim == nullptr ? claim_error(here) : object(); error) {
+    return explode(here.home, std::move(error));
   }
   if (victim == nullptr || (flags & soft) != 0) {
     Py_RETURN_NONE;
@@ -123,6 +155,9 @@ PyObject* run_some(thread& here, unsigned count) {
     return nullptr;
   }
   caller.arguments = nullptr;
+  if (object error = claim_error(here); error) {
+    return explode(here.home, std::move(error));
+  }
   {
     const guard held(chains);
     Py_INCREF(caller.self());
@@ -130,6 +165,9 @@ PyObject* run_some(thread& here, unsigned count) {
   }
   bool is_done = true;
   for (; is_done && count != 0; --count) {
+    if (here.mates != nullptr) [[unlikely]] {
+      take_offered(here, 1);
+    }
     tasklet* next = nullptr;
     object kept;
     {

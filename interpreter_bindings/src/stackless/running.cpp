@@ -1,5 +1,6 @@
 #include "bomb.hpp"
 #include "channel.hpp"
+#include "crew.hpp"
 #include "schedule.hpp"
 #include "watchdog.hpp"
 
@@ -10,6 +11,30 @@ namespace {
 bool refuse(const char* text) {
   PyErr_SetString(PyExc_RuntimeError, text);
   return false;
+}
+
+// Makes a tasklet runnable, on this thread or on any where it may run.
+bool insert(tasklet& one, bool offers) {
+  const char* refusal = nullptr;
+  {
+    const guard held(chains);
+    if (one.blocked != 0) {
+      refusal = "You cannot run a blocked tasklet";
+    } else if (is_scheduled(one)) {
+      return true;
+    } else if (thread_of(one) == nullptr) {
+      refusal = "Target thread isn't initialized";
+    } else if (one.what == stage::none) {
+      refusal = "You cannot run an unbound(dead) tasklet";
+    } else {
+      Py_INCREF(one.self());
+      if (!offers || !offer(one)) {
+        one.home->insert(one);
+        one.home->wake();
+      }
+    }
+  }
+  return refusal == nullptr || refuse(refusal);
 }
 
 // Of another thread: it is made runnable there, as the next one.
@@ -67,48 +92,32 @@ PyObject* throw_at_dead(tasklet& one, layer& home, PyObject* bomb_object) {
 
 }  // namespace
 
-bool insert(tasklet& one) {
-  if (one.blocked != 0) {
-    return refuse("You cannot run a blocked tasklet");
-  }
-  if (is_scheduled(one)) {
-    return true;
-  }
-  thread* its = thread_of(one);
-  if (its == nullptr) {
-    return refuse("Target thread isn't initialized");
-  }
-  if (!is_alive(one)) {
-    return refuse("You cannot run an unbound(dead) tasklet");
-  }
-  const guard held(chains);
-  if (one.where == place::nowhere && one.what != stage::none && !one.home->is_over) {  // and not ended meanwhile
-    Py_INCREF(one.self());
-    one.home->insert(one);
-    one.home->wake();
-  }
-  return true;
-}
+bool insert(tasklet& one) { return insert(one, true); }
 
 bool remove(tasklet& one) {
-  if (thread_of(one) == nullptr) {
-    return true;
-  }
-  if (one.blocked != 0) {
-    return refuse("You cannot remove a blocked tasklet.");
+  if (thread* here = thread::of(PyThreadState_Get()); here != nullptr) {
+    claim(one, *here);
   }
   object dropped;
+  const char* refusal = nullptr;
   {
     const guard held(chains);
-    if (one.home->current != &one) {
-      if (one.where == place::chain) {
-        one.home->remove(one);
-        dropped = object::take(one.self());
-      }
+    if (thread_of(one) == nullptr) {
       return true;
     }
+    if (one.blocked != 0) {
+      refusal = "You cannot remove a blocked tasklet.";
+    } else if (one.home->current == &one) {
+      refusal = "The current tasklet cannot be removed.";
+    } else if (one.where == place::offers) {  // to others
+      take_back(one);
+      dropped = object::take(one.self());
+    } else if (one.where == place::chain) {
+      one.home->remove(one);
+      dropped = object::take(one.self());
+    }
   }
-  return refuse("The current tasklet cannot be removed.");
+  return refusal == nullptr || refuse(refusal);
 }
 
 PyObject* run_or_switch(tasklet& one, bool removes_caller) {
@@ -116,11 +125,12 @@ PyObject* run_or_switch(tasklet& one, bool removes_caller) {
   if (here == nullptr) {
     return nullptr;
   }
+  claim(one, *here);
   tasklet& from = here->running();
   const bool was_nowhere = one.where == place::nowhere;
   bool is_removed = false;
   if (one.home == here) {
-    if (!insert(one)) {
+    if (!insert(one, false)) {
       return nullptr;
     }
     if (removes_caller && from.where == place::chain) {
@@ -178,6 +188,9 @@ PyObject* throw_into(tasklet& one, object what, bool is_pending) {
   }
   if (!is_alive(one)) {
     return throw_at_dead(one, home, what.get());
+  }
+  if (!is_pending) {
+    claim(one, *here);
   }
   object before;
   {

@@ -3,6 +3,7 @@
 #include "../arguments.hpp"
 #include "bomb.hpp"
 #include "channel.hpp"
+#include "crew.hpp"
 #include "interpreter_call.hpp"
 #include "switch.hpp"
 #include "watchdog.hpp"
@@ -35,12 +36,15 @@ outcome schedule_elsewhere(thread& here, tasklet& from, tasklet& next, object& r
   return how;
 }
 
-// Sleeps until another thread has made a tasklet runnable here, for a moment at most.
+// Sleeps until it is woken, for a moment at most unless it is woken for certain.
 //
 // Returns false with an exception set: a signal's handler has raised it.
-bool sleep(thread& here, std::uint32_t heard) {
-  here.is_idle = true;
-  const base::instant until = base::after(base::now(), nap);
+bool sleep(thread& here, std::uint32_t heard, bool is_woken) {
+  {
+    const guard held(chains);
+    here.is_idle = true;
+  }
+  const base::instant until = is_woken ? base::never : base::after(base::now(), nap);
   PyThreadState* state = PyEval_SaveThread();
   base::futex_wait(here.bell, heard, until);
   interpreter_call attaching;
@@ -54,33 +58,24 @@ bool sleep(thread& here, std::uint32_t heard) {
   return PyErr_CheckSignals() == 0;
 }
 
-// Waits for another thread to make a tasklet runnable here.
-//
-// Returns that one; `from` itself with a bomb as its value when a signal ends the wait; null when nobody can, or with an
-// exception set.
-object wait_for_others(thread& here, tasklet& from) {
-  const waiting mark(here, from);
-  for (;;) {
-    const std::uint32_t heard = here.bell.load(base::acquire);
-    bool there_are = false;
-    if (here.current == nullptr && !others_can_run(here, there_are)) {
-      return {};
-    }
-    if (here.current == nullptr) {
-      if (!there_are) {
-        return {};
-      }
-      if (!sleep(here, heard)) {
-        const object bomb = bomb_of_error(here.home);
-        set_value(from, bomb.get());
-        return object::share(from.self());
-      }
-    }
+// Returns the first of the chain, null when there is none.
+object first_of(thread& here) noexcept {
+  const guard held(chains);
+  return object::share(here.current != nullptr ? here.current->self() : nullptr);
+}
+
+bool is_blocked(const thread& here) noexcept {
+  const guard held(chains);
+  return here.is_blocked;
+}
+
+// An error of a worker's is for the main tasklet, when that waits outside of `run`.
+void tell_main(thread& here) {
+  const object error = claim_error(here);
+  if (error) {
+    set_value(*here.main, error.get());
     const guard held(chains);
-    here.is_blocked = false;
-    if (here.current != nullptr) {
-      return object::share(here.current->self());
-    }
+    here.make_runnable(*here.main);
   }
 }
 
@@ -89,23 +84,34 @@ outcome schedule_blocked(thread& here, tasklet& from, object& result) {
   if (refuse_while_waiting(here)) {
     return outcome::failed;
   }
+  if (here.mates != nullptr && take_offered(here, 0)) [[unlikely]] {
+    const object next = first_of(here);
+    return schedule(here, from, as_tasklet(next.get()), result);
+  }
   tasklet* watchdog = here.watchdog(false);
   bool is_revived = !here.has(thread_blocks) && watchdog->where == place::nowhere;
-  if (!is_revived) {
-    if (const object next = wait_for_others(here, from); next) {
+  const bool waits_for_mates = is_revived && here.mates != nullptr && watchdog == &from && !here.runs.empty();
+  if (!is_revived || waits_for_mates) {
+    if (const object next = wait_for_others(here, from, waits_for_mates ? &mates_can_run : &others_can_run); next) {
       return schedule(here, from, as_tasklet(next.get()), result);
     }
     if (PyErr_Occurred() != nullptr) {
-      return outcome::failed;
+      const object bomb = bomb_of_error(here.home);
+      set_value(from, bomb.get());
+      return schedule(here, from, &from, result);
     }
     watchdog = here.watchdog(false);
-    is_revived = &here == here.home.first && watchdog->where == place::nowhere;
+    is_revived = waits_for_mates || (&here == here.home.first && watchdog->where == place::nowhere);
   }
   if (is_revived) {
+    here.ran_dry = true;
     object old;
-    if (watchdog != &from && is_bomb(here.home, from.value)) {  // nothing else is passed on
+    if (here.mates == nullptr &&
+        watchdog != &from) {  // a bomb is passed on, unless another thread has just given it to `from`
       const guard held(chains);
-      old = object::take(std::exchange(watchdog->value, Py_NewRef(from.value)));
+      if ((from.where == place::channel || from.waits_for == nullptr) && is_bomb(here.home, from.value)) {
+        old = object::take(std::exchange(watchdog->value, Py_NewRef(from.value)));
+      }
     }
     return schedule(here, from, watchdog, result);
   }
@@ -116,6 +122,25 @@ outcome schedule_blocked(thread& here, tasklet& from, object& result) {
 }
 
 }  // namespace
+
+object wait_for_others(thread& here, tasklet& from, bool (*asks)(thread& here, bool& answer)) {
+  const waiting mark(here, from);
+  const bool is_woken = asks == &mates_can_run && &here != here.home.first;  // signals are for the main thread
+  for (;;) {
+    const std::uint32_t heard = here.bell.load(base::acquire);
+    if (here.mates != nullptr) [[unlikely]] {
+      take_offered(here, 0);
+      tell_main(here);
+    }
+    if (object next = first_of(here); next) {
+      return next;
+    }
+    bool can_come = false;
+    if (!asks(here, can_come) || !can_come || (is_blocked(here) && !sleep(here, heard, is_woken))) {
+      return {};
+    }
+  }
+}
 
 bool refuse_while_waiting(const thread& here) {
   if (here.in_callback) [[unlikely]] {
@@ -146,7 +171,7 @@ outcome schedule(thread& here, tasklet& from, tasklet* next, object& result) {
     }
   }
   channel* left = nullptr;
-  tasklet* left_before = nullptr;
+  object left_before;
   int direction = 0;
   bool is_inserted = false;
   if (next->where != place::chain) {
@@ -154,7 +179,7 @@ outcome schedule(thread& here, tasklet& from, tasklet* next, object& result) {
     is_inserted = next->where != place::chain;  // unless another thread was quicker
     if (next->where == place::channel) {
       left = next->queue;
-      left_before = next->next;
+      left_before = object::share(next->next != nullptr ? next->next->self() : nullptr);
       direction = next->blocked;
       left->remove(*next);
       here.insert(*next);
@@ -174,7 +199,8 @@ outcome schedule(thread& here, tasklet& from, tasklet* next, object& result) {
     if (next->where == place::chain) {
       here.remove(*next);
       if (left != nullptr) {
-        left->insert(*next, direction, left_before);
+        tasklet* before = left_before ? as_tasklet(left_before.get()) : nullptr;
+        left->insert(*next, direction, before != nullptr && before->queue == left ? before : nullptr);
       } else {
         dropped = object::take(next->self());
       }
@@ -187,6 +213,12 @@ PyObject* schedule_next(thread& here, PyObject* value, bool removes_caller) {
   tasklet& from = here.running();
   if (from.where != place::chain && refuse_while_waiting(here)) {
     return nullptr;
+  }
+  if (here.mates != nullptr) [[unlikely]] {
+    if (object error = &from == here.main ? claim_error(here) : object(); error) {
+      return explode(here.home, std::move(error));
+    }
+    take_offered(here, 1);
   }
   tasklet* next = nullptr;
   object kept;

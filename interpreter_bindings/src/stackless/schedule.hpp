@@ -21,6 +21,11 @@ outcome schedule(thread& here, tasklet& from, tasklet* next, object& result);
 /// Returns   true with an exception set.
 bool refuse_while_waiting(const thread& here);
 
+/// Waits for another thread to make a tasklet runnable here, as long as `asks` says that one can. `from` calls, and is in no chain.
+///
+/// Returns   that tasklet; null when nobody can, or with an exception set, also that of a signal's handler.
+object wait_for_others(thread& here, tasklet& from, bool (*asks)(thread& here, bool& answer));
+
 /// `stackless.schedule(value)`, `stackless.schedule_remove(value)`.
 ///
 /// Returns   a new reference; null with an exception set.

@@ -1,6 +1,7 @@
 #include "switch.hpp"
 
 #include "bomb.hpp"
+#include "crew.hpp"
 #include "tracing.hpp"
 #include "watchdog.hpp"
 
@@ -85,6 +86,9 @@ tasklet* prepare(thread& here, tasklet& from, tasklet* next) {
   }
   if (here.is_timed && !here.has(total_timeout)) [[unlikely]] {
     begin_slice(here);
+  }
+  if (here.mates != nullptr) [[unlikely]] {
+    take_in_turn(here);
   }
   return next;
 }

@@ -109,6 +109,7 @@ void finalize(PyObject* self) {
     return;
   }
   const bool is_here = mine->state == PyThreadState_Get();
+  one.is_zombie = true;
 #ifdef Py_GIL_DISABLED
   if (!is_here) {  // who has it deallocated still counts its references: its own thread must not have it before that has ended
     thread* caller = thread::here(mine->home);
@@ -121,7 +122,6 @@ void finalize(PyObject* self) {
     return;
   }
 #endif
-  one.is_zombie = true;
   for (int tries = 0; tries < 10 && one.what == stage::started; ++tries) {
     Py_XDECREF(kill(one, false));
     PyErr_Clear();

@@ -14,6 +14,7 @@ enum class place : std::uint8_t {
   nowhere,
   chain,    // of its thread
   channel,  // in the queue of one, that it is blocked on
+  offers,   // of a crew (crew.hpp)
 };
 
 /// What a tasklet has of a function.
@@ -29,9 +30,9 @@ enum class stage : std::uint8_t {
 struct tasklet {
   PyObject_HEAD tasklet* next;
   tasklet* prev;
-  channel* queue;   // where it is blocked; borrowed: the queue owns it, and whoever waits there owns the channel
-  thread* home;     // owned; see `thread_of`
-  PyObject* value;  // tempval: what it is given when it goes on
+  channel* queue;         // where it is blocked; borrowed: the queue owns it, and whoever waits there owns the channel
+  glimpse<thread*> home;  // owned; see `thread_of`
+  PyObject* value;        // tempval: what it is given when it goes on
   PyObject* function;
   PyObject* args;
   PyObject* kwargs;
@@ -46,11 +47,13 @@ struct tasklet {
   PyCodeObject* made_by;  // the code that has made it, and where
   int made_at;
   stage what;
-  place where;
-  std::int8_t blocked;  // 1 sending, -1 receiving
+  glimpse<place> where;
+  glimpse<std::int8_t> blocked;  // 1 sending, -1 receiving
   bool is_atomic;
   bool ignores_nesting;
   bool block_trap;
+  bool
+      may_spread;  // while it has not started, to any thread: it has a context of its own, and bind_thread has not named a thread
   bool is_zombie;
   bool has_interrupt_pending;
   bool was_switched_hard;  // away, with enable_softswitch(False)
@@ -66,7 +69,10 @@ inline tasklet* as_tasklet(PyObject* one) noexcept { return reinterpret_cast<tas
 inline bool is_tasklet(layer& home, PyObject* one) noexcept { return PyObject_TypeCheck(one, home.tasklet_type) != 0; }
 
 /// Returns   its thread; null when that has ended.
-inline thread* thread_of(const tasklet& one) noexcept { return one.home->is_over ? nullptr : one.home; }
+inline thread* thread_of(const tasklet& one) noexcept {
+  thread* its = one.home;
+  return its->is_over ? nullptr : its;
+}
 
 /// Returns   whether it is the one that calls on its thread, whose state the thread has.
 inline bool is_current(const tasklet& one) noexcept {

@@ -2,6 +2,7 @@
 
 #include "../arguments.hpp"
 #include "channel.hpp"
+#include "crew.hpp"
 #include "frames.hpp"
 #include "schedule.hpp"
 #include "tasklet.hpp"
@@ -47,6 +48,7 @@ bool is_finalizing() noexcept {
 }
 
 void unlink_record(thread& one) noexcept {
+  leave_crew(one);
   for (thread** place = &one.home.threads; *place != nullptr; place = &(*place)->next) {
     if (*place == &one) {
       *place = one.next;
@@ -257,9 +259,10 @@ void thread::let_go() noexcept {
 // survive have no thread from now on, and keep their stacks.
 void thread::end() {
   kill_orphans();
-  for (int tries = 0; tries < 10 && started != nullptr; ++tries) {
-    kill_started();
+  if (mates != nullptr && &mates->owner == this) {
+    disband(*this);
   }
+  kill_started();
   free_spares();
   std::vector<object> dropped;
   {
@@ -299,28 +302,30 @@ void thread::kill_orphans() {
 }
 
 void thread::kill_started() {
-  std::vector<object> all;
-  {
-    const guard held(chains);
-    for (tasklet* one = started; one != nullptr; one = one->next_started) {
-      all.push_back(object::share(one->self()));
-    }
-  }
-  for (const object& each : all) {
-    tasklet& one = *as_tasklet(each.get());
-    object from_chain;
+  for (int tries = 0; tries < 10 && started != nullptr; ++tries) {
+    std::vector<object> all;
     {
       const guard held(chains);
-      if (one.what != stage::started || one.home != this || &one == current) {
-        continue;
-      }
-      if (one.where == place::chain) {
-        remove(one);
-        from_chain = object::take(one.self());
+      for (tasklet* one = started; one != nullptr; one = one->next_started) {
+        all.push_back(object::share(one->self()));
       }
     }
-    Py_XDECREF(kill(one, false));
-    PyErr_Clear();
+    for (const object& each : all) {
+      tasklet& one = *as_tasklet(each.get());
+      object from_chain;
+      {
+        const guard held(chains);
+        if (one.what != stage::started || one.home != this || &one == current) {
+          continue;
+        }
+        if (one.where == place::chain) {
+          remove(one);
+          from_chain = object::take(one.self());
+        }
+      }
+      Py_XDECREF(kill(one, false));
+      PyErr_Clear();
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 #include "layer.hpp"
 
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include <martlet/base/current.hpp>
@@ -12,6 +13,7 @@
 
 namespace martlet::python::stackless {
 
+struct crew;
 struct tasklet;
 
 /// How the latest `run` with a time limit wants to be interrupted; the bits are Stackless's.
@@ -70,7 +72,7 @@ struct thread {
   /// Kills the orphans. On the thread itself.
   void kill_orphans();
 
-  /// Kills those that have a stack, once each; they may survive it. On the thread itself.
+  /// Kills those that have a stack; who survives that ten times survives. On the thread itself.
   void kill_started();
 
   /// Gives back the stacks that are kept for tasklets to come. On the thread itself.
@@ -84,9 +86,9 @@ struct thread {
   const void* os_thread;  // base::this_thread()
   unsigned long id;
   thread* next = nullptr;  // of the layer's
-  bool is_over = false;
+  glimpse<bool> is_over = false;
 
-  tasklet* current = nullptr;
+  glimpse<tasklet*> current = nullptr;
   tasklet* main = nullptr;  // owned
   int runnable = 0;
 
@@ -106,9 +108,9 @@ struct thread {
 
   std::vector<object> orphans;  // tasklets of other threads that nobody has any more, to be killed (tasklet.cpp)
   object drop_later;            // what has to live until the switch is over
-  tasklet* waiting = nullptr;   // who calls while nothing is runnable; borrowed
-  fiber* target = nullptr;      // where the thread's own stack goes on to
-  fiber own;                    // the thread's own stack
+  glimpse<tasklet*> waiting = nullptr;  // who calls while nothing is runnable; borrowed
+  fiber* target = nullptr;              // where the thread's own stack goes on to
+  fiber own;                            // the thread's own stack
   fiber* spares = nullptr;
   std::size_t spare_count = 0;
   tasklet* started = nullptr;  // those with a stack, linked, but for the main tasklet
@@ -118,6 +120,11 @@ struct thread {
   base::futex_word bell{0};
   bool is_blocked = false;  // nothing is runnable here, and nobody has changed that
   bool is_idle = false;     // and the thread has not gone on yet
+
+  std::shared_ptr<crew>
+      mates;             // over which fresh tasklets are spread; null for none. Changed by the thread, under the lock
+  unsigned turns = 0;    // how many switches there were since it has mates
+  bool ran_dry = false;  // whoever is in `run` goes on because nothing else was runnable
 
  private:
   base::atomic<std::size_t> references_{1};

@@ -1,4 +1,5 @@
 #include "../arguments.hpp"
+#include "crew.hpp"
 #include "tasklet.hpp"
 
 #include <algorithm>
@@ -136,7 +137,7 @@ PyObject* get_run_count(PyObject* module, PyObject*) {
     return nullptr;
   }
   const guard held(chains);
-  return PyLong_FromLong(mine->runnable);
+  return PyLong_FromLong(mine->runnable + offered_to(*mine));
 }
 
 // Counts what the ring holds, which is what getruncount says.
@@ -148,6 +149,7 @@ PyObject* calculate_run_count(PyObject* module, PyObject*) {
   long count = 0;
   {
     const guard held(chains);
+    count = offered_to(*mine);
     for (const tasklet* one = mine->current; one != nullptr; one = one->next == mine->current ? nullptr : one->next) {
       ++count;
     }
@@ -193,9 +195,7 @@ PyObject* count_active_tasklets(PyObject* module, PyObject*) {
 PyObject* end_at_exit(PyObject* module, PyObject*) {
   thread* mine = thread::of(PyThreadState_Get());
   if (mine != nullptr && &mine->home == &layer_of(module)) {
-    for (int tries = 0; tries < 10 && mine->started != nullptr; ++tries) {
-      mine->kill_started();
-    }
+    mine->kill_started();
   }
   Py_RETURN_NONE;
 }
@@ -227,19 +227,20 @@ bool others_can_run(thread& here, bool& answer) {
     }
   }
   const guard held(chains);
-  answer = std::any_of(all.begin(), all.end(), [&here](unsigned long other) {
-    if (other == here.id) {
-      return false;
-    }
-    for (const thread* one = here.home.threads; one != nullptr; one = one->next) {
-      if (one->id == other) {
-        return !one->is_blocked;
-      }
-    }
-    return true;  // a thread that has not used the module
-  });
-  here.is_blocked =
-      answer && here.current == nullptr;  // no sooner than the question is answered: of two, one has to see the other
+  answer = has_some(here) || std::any_of(all.begin(), all.end(), [&here](unsigned long other) {
+             if (other == here.id) {
+               return false;
+             }
+             for (const thread* one = here.home.threads; one != nullptr; one = one->next) {
+               if (one->id == other) {
+                 return !one->is_blocked;
+               }
+             }
+             return true;  // a thread that has not used the module
+           });
+  if (answer) {
+    note_blocked(here);  // no sooner than the question is answered: of two, one has to see the other
+  }
   return true;
 }
 
@@ -253,7 +254,8 @@ PyMethodDef thread_functions[] = {
     {"getcurrentid", get_current_id, METH_NOARGS,
      "getcurrentid()\n--\n\nReturns a number that tells the tasklet that runs from all others that exist."},
     {"getruncount", get_run_count, METH_NOARGS,
-     "getruncount()\n--\n\nReturns how many tasklets of this thread are runnable, the current one included."},
+     "getruncount()\n--\n\nReturns how many tasklets of this thread are runnable, the current one and those that are offered to its "
+     "workers (spread) included."},
     {"calculateruncount", calculate_run_count, METH_NOARGS,
      "calculateruncount()\n--\n\nCounts the runnable tasklets of this thread one by one."},
     {"getuncollectables", get_uncollectables, METH_NOARGS,
